@@ -1,0 +1,88 @@
+# Every target sets itself up: .venv holds the Python side and the tools, target/ the Rust build.
+# Needed on the machine: Python 3.11 or later with venv, a Rust toolchain, make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -path '*/src/*' -o -name Cargo.toml)
+CARGO_DENY := $(or $(shell command -v cargo-deny),$(BIN)/cargo-deny)
+PYTHON_CODE := $(wildcard python tests benches examples)
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/.tools ## Build the package and install it with all tools into .venv
+
+.PHONY: demo
+demo: $(VENV)/.package ## Encrypt real rows through Kafka and compare with confluent-kafka; ROWS=500 for more or fewer
+	$(BIN)/csfle-fast demo $(if $(ROWS),--rows $(ROWS))
+
+.PHONY: test
+test: test-rust test-python ## Run every test
+
+.PHONY: test-rust
+test-rust: ## Run the tests of the Rust crates
+	cargo test --locked --workspace
+
+.PHONY: test-python
+test-python: $(VENV)/.tools ## Run the Python tests; ARGS="-k word" passes options to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.tools $(CARGO_DENY) ## Check style, lints, licences and sources
+	$(BIN)/ruff format --check $(PYTHON_CODE)
+	$(BIN)/ruff check $(PYTHON_CODE)
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo fetch --locked --quiet  # cargo-deny looks at every platform's crates
+	$(CARGO_DENY) --locked --offline check --hide-inclusion-graph bans licenses sources
+
+.PHONY: format
+format: $(VENV)/.tools ## Rewrite Python and Rust sources in the house style
+	$(BIN)/ruff format $(PYTHON_CODE)
+	$(BIN)/ruff check --fix $(PYTHON_CODE)
+	cargo fmt --all
+
+.PHONY: types
+types: $(VENV)/.tools ## Check the Python types, and the stub against the compiled module
+	$(BIN)/mypy
+	MYPYPATH=python $(BIN)/stubtest csfle_fast._core --allowlist tests/stubtest-allowlist.txt
+
+.PHONY: bench
+bench: $(VENV)/.tools ## Measure against confluent-kafka and fastavro; writes benches/results/
+	$(BIN)/python -m benches $(ARGS)
+
+.PHONY: clean
+clean: ## Remove everything that the other targets made
+	rm -rf $(VENV) target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f python/csfle_fast/_core*.so
+	find $(PYTHON_CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+# Three stamps, so that nothing is installed or built twice: the environment, the package in it, the tools beside it.
+
+$(VENV)/.environment:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed (set PYTHON=)")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install 'pip>=25.1'  # the first with dependency groups
+	touch $@
+
+$(VENV)/.package: $(VENV)/.environment pyproject.toml $(RUST_SOURCES)
+	$(PIP) install --group build
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-build-isolation --editable '.[demo]'
+	touch $@
+
+$(VENV)/.tools: $(VENV)/.package
+	$(PIP) install --group workshop
+	touch $@
+
+$(BIN)/cargo-deny: | $(VENV)/.environment
+	cargo install cargo-deny --version '^0.20' --locked --quiet --root $(VENV)
