@@ -1,0 +1,115 @@
+//! Whole batches, in chunks over threads.
+
+use std::ops::Range;
+
+use super::pack::{Packed, pack};
+use super::{Outcome, Rows, read, write};
+use crate::avro::Walker;
+use crate::lane::{ReadTable, WriteLane};
+use crate::parallel::{Pool, chunks};
+
+/// Estimated nanoseconds that a row costs, whatever its size.
+const ROW_COST: usize = 30;
+
+/// Estimated nanoseconds that sealing or opening one value costs.
+const VALUE_COST: usize = 100;
+
+/// A batch that is to be encrypted.
+#[derive(Clone, Copy)]
+pub struct Encryption<'a, R: ?Sized> {
+    /// The snapshot that it works with.
+    pub write: &'a WriteLane,
+    /// The bodies.
+    pub rows: &'a R,
+    /// Where threads come from.
+    pub pool: &'a Pool,
+    /// How many may work at once.
+    pub threads: usize,
+}
+
+/// A batch that is to be decrypted.
+#[derive(Clone, Copy)]
+pub struct Decryption<'a, R: ?Sized> {
+    /// The snapshot that it works with.
+    pub table: &'a ReadTable,
+    /// The frames.
+    pub rows: &'a R,
+    /// How many misses may be reported.
+    pub misses: usize,
+    /// Where threads come from.
+    pub pool: &'a Pool,
+    /// How many may work at once.
+    pub threads: usize,
+}
+
+impl<R: Rows + ?Sized> Encryption<'_, R> {
+    fn chunks(&self) -> Vec<Range<usize>> {
+        let lane = &self.write.lane;
+        let values = lane.plan.leaves.len() + lane.payload.len();
+        chunks(self.rows.len(), self.rows.len() * (ROW_COST + values * VALUE_COST), self.threads)
+    }
+
+    /// The frames, one arena a chunk.
+    pub fn to_arenas(&self) -> Vec<(Vec<u8>, Outcome)> {
+        let chunks = self.chunks();
+        self.pool.run(chunks.len(), chunks, |chunk| {
+            let mut arena = Vec::new();
+            let outcome = write::encrypt(self.write, self.rows, chunk, &mut arena);
+            (arena, outcome)
+        })
+    }
+
+    /// Bytes of each frame.
+    pub fn sizes(&self) -> Vec<usize> {
+        let chunks = self.chunks();
+        let sizes = self.pool.run(chunks.len(), chunks, |chunk| {
+            let mut walker = Walker::default();
+            let size = |row| self.rows.row(row).map_or(0, |body| write::encrypted_size(self.write, &mut walker, body));
+            chunk.map(size).collect::<Vec<_>>()
+        });
+        sizes.concat()
+    }
+
+    /// The frames in one buffer that has room for [`Self::sizes`].
+    pub fn to_buffer(&self, buffer: &mut [u8], sizes: &[usize]) -> Packed {
+        pack(self.pool, buffer, sizes, &self.chunks(), |chunk, place| {
+            write::encrypt(self.write, self.rows, chunk, place)
+        })
+    }
+}
+
+impl<R: Rows + ?Sized> Decryption<'_, R> {
+    fn chunks(&self) -> Vec<Range<usize>> {
+        // Which lane a row has is known only once it is looked at: the costliest speaks for all.
+        let values = self.table.lanes.iter().map(|read| read.lane.plan.leaves.len() + read.lane.payload.len()).max();
+        let cost = ROW_COST + values.unwrap_or(0) * VALUE_COST;
+        chunks(self.rows.len(), self.rows.len() * cost, self.threads)
+    }
+
+    /// The bodies, one arena a chunk.
+    pub fn to_arenas(&self) -> Vec<(Vec<u8>, Outcome)> {
+        let chunks = self.chunks();
+        self.pool.run(chunks.len(), chunks, |chunk| {
+            let mut arena = Vec::new();
+            let outcome = read::decrypt(self.table, self.rows, chunk, self.misses, &mut arena);
+            (arena, outcome)
+        })
+    }
+
+    /// At most the bytes of each body.
+    pub fn sizes(&self) -> Vec<usize> {
+        let chunks = self.chunks();
+        let sizes = self.pool.run(chunks.len(), chunks, |chunk| {
+            let mut walker = Walker::default();
+            chunk.map(|row| read::decrypted_size(self.table, &mut walker, self.rows, row)).collect::<Vec<_>>()
+        });
+        sizes.concat()
+    }
+
+    /// The bodies in one buffer that has room for [`Self::sizes`].
+    pub fn to_buffer(&self, buffer: &mut [u8], sizes: &[usize]) -> Packed {
+        pack(self.pool, buffer, sizes, &self.chunks(), |chunk, place| {
+            read::decrypt(self.table, self.rows, chunk, self.misses, place)
+        })
+    }
+}

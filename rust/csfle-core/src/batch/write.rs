@@ -1,0 +1,135 @@
+//! WRITE: bodies to frames.
+
+use std::ops::Range;
+
+use super::group::{Group, GroupRow, ROWS};
+use super::{Outcome, Rows};
+use crate::avro::{Measure, Out, Walker};
+use crate::crypto::{Nonces, Slot};
+use crate::error::{Code, Fault};
+use crate::fill::{self, Scratch};
+use crate::lane::{SealedSizes, WriteLane};
+use crate::value;
+
+/// Bytes of the frame of one body; 0 where the row cannot be walked, which [`encrypt`] reports.
+pub fn encrypted_size(write: &WriteLane, walker: &mut Walker, body: &[u8]) -> usize {
+    let lane = &*write.lane;
+    let (front, back) = lane.payload_room();
+    let mut measure = Measure::default();
+    let mut holes = Vec::new();
+    let walked =
+        walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &SealedSizes(lane), (0, body), &mut measure, &mut holes);
+    walked.map_or(0, |_| write.frame.len() + front + measure.len() + back)
+}
+
+/// Encrypts the bodies at `range` into `out`.
+pub fn encrypt<R: Rows + ?Sized, O: Out>(write: &WriteLane, rows: &R, range: Range<usize>, out: &mut O) -> Outcome {
+    let mut outcome = Outcome { rows: range.clone(), ends: Vec::with_capacity(range.len()), ..Outcome::default() };
+    let expected = range.len().saturating_mul(write.lane.plan.leaves.len() + write.lane.payload.len());
+    let mut chunk = match Nonces::for_chunk(expected) {
+        Ok(nonces) => Chunk { write, walker: Walker::default(), scratch: Scratch::default(), nonces },
+        Err(code) => {
+            outcome.ends.resize(range.len(), 0);
+            outcome.faults = range.map(|row| (row, Fault::of(code))).collect();
+            return outcome;
+        }
+    };
+    let mut group = Group::default();
+    for start in range.clone().step_by(ROWS) {
+        chunk.group(rows, start..range.end.min(start + ROWS), out, &mut group, &mut outcome);
+    }
+    outcome
+}
+
+struct Chunk<'a> {
+    write: &'a WriteLane,
+    walker: Walker,
+    scratch: Scratch,
+    nonces: Nonces,
+}
+
+impl Chunk<'_> {
+    fn group<R: Rows + ?Sized, O: Out>(
+        &mut self,
+        rows: &R,
+        range: Range<usize>,
+        out: &mut O,
+        group: &mut Group,
+        outcome: &mut Outcome,
+    ) {
+        group.clear();
+        let first = range.start;
+        for index in range {
+            let start = out.len();
+            let mut row = GroupRow { index, start, end: start, dropped: false };
+            if let Some(body) = rows.row(index) {
+                match self.row(index - first, body, out, group) {
+                    Ok(passed) => outcome.counts.passed += passed,
+                    Err(fault) => {
+                        out.truncate(start);
+                        group.holes.retain(|hole| hole.at < start);
+                        row.dropped = true;
+                        outcome.faults.push((index, fault));
+                    }
+                }
+                row.end = out.len();
+            }
+            group.rows.push(row);
+        }
+        let body = |row: u32| rows.row(first + row as usize).unwrap_or_default();
+        let filled = fill::seal(self.write, &group.holes, body, out.bytes(), &mut self.scratch, &mut self.nonces);
+        let sealed = filled.and_then(|()| self.payloads(rows, out, group));
+        match sealed {
+            Ok(payloads) => outcome.counts.sealed += group.holes.len() as u64 + payloads,
+            Err(code) => {
+                // Nothing of the group may leave with a hole open.
+                outcome.faults.retain(|(index, _)| *index < first);
+                for row in &mut group.rows {
+                    row.dropped = true;
+                    if rows.row(row.index).is_some() {
+                        outcome.faults.push((row.index, Fault::of(code)));
+                    }
+                }
+            }
+        }
+        group.close_up(out);
+        outcome.ends.extend(group.rows.iter().map(|row| row.end));
+    }
+
+    /// Writes one row with its holes and with room for its payload layers.
+    fn row<O: Out>(&mut self, row: usize, body: &[u8], out: &mut O, group: &mut Group) -> Result<u64, Fault> {
+        let lane = &*self.write.lane;
+        let (front, back) = lane.payload_room();
+        let room = |fits: bool| if fits { Ok(()) } else { Err(Fault::of(Code::Internal)) };
+        room(out.put(&self.write.frame) && out.hole(front))?;
+        #[allow(clippy::cast_possible_truncation)] // below ROWS
+        let row = (row as u32, body);
+        let sizes = SealedSizes(lane);
+        let walked = self.walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, row, out, &mut group.holes)?;
+        room(out.hole(back))?;
+        Ok(walked.passed)
+    }
+
+    /// Seals the bodies of the group in place, the first payload rule innermost.
+    fn payloads<R: Rows + ?Sized, O: Out>(&mut self, rows: &R, out: &mut O, group: &Group) -> Result<u64, Code> {
+        let lane = &*self.write.lane;
+        let (front, back) = lane.payload_room();
+        let mut sealed = 0;
+        let mut inside = (front, back);
+        for rule in &lane.payload {
+            let (layer, cipher) = (lane.layer(*rule), &self.write.ciphers[*rule as usize]);
+            let layout = layer.algorithm.layout();
+            inside = (inside.0 - layout.head - layer.prefix_len(), inside.1 - layout.tail);
+            for row in group.rows.iter().filter(|row| !row.dropped && rows.row(row.index).is_some()) {
+                let start = row.start + self.write.frame.len() + inside.0;
+                let text = row.end - inside.1 - start - layer.added();
+                let prefix = value::prefix(cipher.version());
+                out.bytes()[start..start + layer.prefix_len()].copy_from_slice(&prefix[..layer.prefix_len()]);
+                let slot = Slot { start: start + layer.prefix_len(), text };
+                cipher.seal(out.bytes(), &[slot], &mut self.nonces)?;
+                sealed += 1;
+            }
+        }
+        Ok(sealed)
+    }
+}

@@ -1,0 +1,150 @@
+//! A lane: the plan of one writer schema, the layers of its rules, and their ciphers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::avro::{HoleSizes, Leaf, Mode, Plan};
+use crate::crypto::Cipher;
+use crate::error::{Code, Fault};
+use crate::framing::SchemaRef;
+use crate::value::Layer;
+
+/// A compiled plan with how each of its rules writes values.
+#[derive(Debug)]
+pub struct Lane {
+    /// The plan of the body.
+    pub plan: Plan,
+    /// The layer of each rule, field rules and payload rules alike.
+    pub layers: Vec<Layer>,
+    /// The rules around the whole body, in the order of sealing.
+    pub payload: Vec<u16>,
+}
+
+impl Lane {
+    /// The layer of a rule.
+    #[inline]
+    pub fn layer(&self, rule: u16) -> Layer {
+        self.layers[rule as usize]
+    }
+
+    /// Bytes in front of the body and behind it that the payload rules add.
+    pub(crate) fn payload_room(&self) -> (usize, usize) {
+        self.payload.iter().fold((0, 0), |(front, back), rule| {
+            let layer = self.layer(*rule);
+            let layout = layer.algorithm.layout();
+            (front + layer.prefix_len() + layout.head, back + layout.tail)
+        })
+    }
+
+    /// Whether a body goes through more than one step on READ, with plaintext in between.
+    pub(crate) fn staged(&self) -> bool {
+        !self.payload.is_empty() || self.plan.passes.len() > 1
+    }
+}
+
+/// Sizes on WRITE: the layers of all rules that hit a leaf, one around the other.
+pub(crate) struct SealedSizes<'a>(pub(crate) &'a Lane);
+
+impl HoleSizes for SealedSizes<'_> {
+    #[inline]
+    fn hole_size(&self, leaf: &Leaf, value: &[u8]) -> Result<usize, Code> {
+        Ok(leaf.rules.iter().fold(value.len(), |len, rule| self.0.layer(*rule).sealed_len(leaf.kind, len)))
+    }
+}
+
+/// Sizes in one pass of a READ plan.
+pub(crate) struct OpenedSizes<'a> {
+    pub(crate) lane: &'a Lane,
+    pub(crate) pass: usize,
+}
+
+impl HoleSizes for OpenedSizes<'_> {
+    #[inline]
+    fn hole_size(&self, leaf: &Leaf, value: &[u8]) -> Result<usize, Code> {
+        self.lane.layer(Plan::rule_of_pass(leaf, self.pass)).opened_len(leaf.kind, value)
+    }
+}
+
+/// All that sealing needs: one snapshot for a whole batch.
+#[derive(Debug)]
+pub struct WriteLane {
+    /// A lane of mode WRITE.
+    pub lane: Arc<Lane>,
+    /// The cipher of each rule.
+    pub ciphers: Vec<Arc<Cipher>>,
+    /// What stands in front of each body: the frame's name of the schema, or nothing.
+    pub frame: Vec<u8>,
+}
+
+/// The DEK versions of one rule that a reader has, and those that it knows not to exist.
+#[derive(Debug, Default)]
+pub struct DekVersions {
+    /// Prepared versions.
+    pub loaded: HashMap<i32, Arc<Cipher>>,
+    /// Versions that cannot be had, and why.
+    pub refused: HashMap<i32, Fault>,
+    /// The newest version that the registry named, once it was asked. A version below 1 or above
+    /// the one after it is refused without asking.
+    pub latest: Option<i32>,
+}
+
+impl DekVersions {
+    /// The cipher of a version: None where the registry has to be asked.
+    #[inline]
+    pub(crate) fn get(&self, version: i32) -> Result<Option<&Arc<Cipher>>, Fault> {
+        match self.loaded.get(&version) {
+            Some(cipher) => Ok(Some(cipher)),
+            None => self.missing(version).map_or(Ok(None), Err),
+        }
+    }
+
+    #[cold]
+    fn missing(&self, version: i32) -> Option<Fault> {
+        let beyond = self.latest.is_some_and(|latest| version > latest.saturating_add(1));
+        if version < 1 || beyond {
+            return Some(Fault::of(Code::UnknownDekVersion).with_detail(format!("version {version}")));
+        }
+        self.refused.get(&version).cloned()
+    }
+}
+
+/// All that opening the frames of one writer schema needs.
+#[derive(Debug)]
+pub struct ReadLane {
+    /// A lane of mode READ.
+    pub lane: Arc<Lane>,
+    /// The DEK versions of each rule.
+    pub deks: Vec<DekVersions>,
+}
+
+/// All that opening a batch needs: one snapshot for the whole batch.
+#[derive(Debug, Default)]
+pub struct ReadTable {
+    /// The lanes.
+    pub lanes: Vec<Arc<ReadLane>>,
+    /// Which lane a writer schema has, or why it has none.
+    pub schemas: HashMap<SchemaRef, Result<u32, Fault>>,
+}
+
+/// Something that a batch needs and its snapshot lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Miss {
+    /// A writer schema.
+    Schema(SchemaRef),
+    /// A DEK version of a rule of a lane.
+    Dek {
+        /// Position of the lane in the table.
+        lane: u32,
+        /// The rule.
+        rule: u16,
+        /// The version.
+        version: i32,
+    },
+}
+
+impl Lane {
+    /// Whether this lane seals.
+    pub fn writes(&self) -> bool {
+        self.plan.mode == Mode::Write
+    }
+}

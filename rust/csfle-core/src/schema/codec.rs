@@ -1,0 +1,95 @@
+//! The table written back as JSON for an Avro library: full names, references in place.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use super::{Schema, Type, TypeId};
+
+pub(super) fn codec_json(schema: &Schema) -> String {
+    let mut writer = Writer { schema, written: HashSet::new() };
+    writer.value(schema.root, "").to_string()
+}
+
+struct Writer<'a> {
+    schema: &'a Schema,
+    written: HashSet<TypeId>,
+}
+
+impl Writer<'_> {
+    /// `space` is the namespace that an Avro library would give a name without a dot here.
+    fn value(&mut self, id: TypeId, space: &str) -> Value {
+        let ty = self.schema.get(id);
+        let name = ty.name().map(|name| match name.contains('.') || space.is_empty() {
+            true => name.to_owned(),
+            false => format!(".{name}"), // keeps it out of the enclosing namespace
+        });
+        if let Some(name) = &name {
+            if !self.written.insert(id) {
+                return json!(name);
+            }
+        }
+        let mut object = Map::new();
+        match ty {
+            Type::Array(items) => {
+                object.insert("items".into(), self.value(*items, space));
+            }
+            Type::Map(values) => {
+                object.insert("values".into(), self.value(*values, space));
+            }
+            Type::Union(branches) => return branches.iter().map(|branch| self.value(*branch, space)).collect(),
+            Type::Fixed(fixed) => {
+                object.insert("size".into(), json!(fixed.size));
+            }
+            Type::Enum(symbols) => {
+                object.insert("symbols".into(), json!(symbols.symbols));
+                if let Some(default) = &symbols.default {
+                    object.insert("default".into(), json!(default));
+                }
+            }
+            Type::Record(record) => {
+                let space = record.name.rsplit_once('.').map_or("", |(space, _)| space);
+                let fields = record.fields.iter().map(|field| {
+                    let mut json = Map::new();
+                    json.insert("name".into(), json!(field.name));
+                    json.insert("type".into(), self.value(field.ty, space));
+                    if let Some(default) = &field.default {
+                        json.insert("default".into(), default.clone());
+                    }
+                    if !field.aliases.is_empty() {
+                        json.insert("aliases".into(), json!(field.aliases));
+                    }
+                    Value::Object(json)
+                });
+                let fields = fields.collect();
+                object.insert("fields".into(), fields);
+            }
+            _ => {}
+        }
+        if let Some(name) = name {
+            object.insert("name".into(), json!(name));
+            if !ty.aliases().is_empty() {
+                object.insert("aliases".into(), json!(ty.aliases()));
+            }
+        }
+        if let Some(logical) = self.schema.logical[id.0 as usize].as_ref().filter(|logical| makes_sense(logical)) {
+            object.extend(logical.clone());
+        }
+        if object.is_empty() {
+            return json!(ty.kind());
+        }
+        object.insert("type".into(), json!(ty.kind()));
+        Value::Object(object)
+    }
+}
+
+/// Whether a logical type keeps Avro's rules. One that does not is ignored, as Java ignores it;
+/// other libraries refuse the schema.
+fn makes_sense(logical: &Map<String, Value>) -> bool {
+    if logical.get("logicalType").and_then(Value::as_str) != Some("decimal") {
+        return logical.get("logicalType").is_some_and(Value::is_string);
+    }
+    let precision = logical.get("precision").and_then(Value::as_u64).unwrap_or(0);
+    let scale = logical.get("scale").map_or(Some(0), Value::as_u64);
+    precision > 0 && scale.is_some_and(|scale| scale <= precision)
+}

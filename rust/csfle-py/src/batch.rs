@@ -1,0 +1,117 @@
+//! What a call on a batch gives back.
+
+use csfle_core::batch::{Counts, Outcome, Packed, Rows};
+use csfle_core::framing::SchemaRef;
+use csfle_core::lane::Miss;
+use csfle_core::parallel;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::errors::{RowFault, row_fault};
+use crate::input::Borrowed;
+
+/// Below this many bytes of input, letting other Python threads run costs more than it gives.
+const DETACH_BYTES: usize = 2_048;
+
+/// Threads for batches. A forked child needs its own.
+#[pyclass(frozen, module = "csfle_fast._core")]
+#[derive(Default)]
+pub struct Pool(pub parallel::Pool);
+
+#[pymethods]
+impl Pool {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// Runs `work` without the GIL if there is enough of it.
+pub fn detached<T: Send>(py: Python<'_>, bytes: usize, work: impl Send + FnOnce() -> T) -> T {
+    if bytes < DETACH_BYTES { work() } else { py.detach(work) }
+}
+
+/// A miss as Python takes it: `("id", id)`, `("guid", bytes)` or `("dek", lane, rule, version)`.
+#[derive(IntoPyObject)]
+pub enum PyMiss<'py> {
+    Id(&'static str, i32),
+    Guid(&'static str, Bound<'py, PyBytes>),
+    Dek(&'static str, u32, u16, i32),
+}
+
+/// `(values, faults, misses, lanes, (sealed, opened, passed))`.
+pub type Result<'py> =
+    (Bound<'py, PyAny>, Vec<RowFault>, Vec<PyMiss<'py>>, Vec<Option<u32>>, (u64, u64, u64));
+
+/// Chunks of a list result as a list of bytes; None where a row failed or is a tombstone.
+pub fn list_result<'py>(
+    py: Python<'py>,
+    rows: &Borrowed<'_>,
+    chunks: Vec<(Vec<u8>, Outcome)>,
+    refusals: &[(String, String)],
+) -> PyResult<Result<'py>> {
+    let list = PyList::empty(py);
+    let mut outcomes = Vec::with_capacity(chunks.len());
+    for (arena, outcome) in chunks {
+        let mut lost = outcome.faults.iter().map(|(row, _)| *row).peekable();
+        let incomplete = !outcome.misses.is_empty(); // run again as a whole: no value is looked at
+        let mut start = 0;
+        for (row, end) in outcome.rows.clone().zip(&outcome.ends) {
+            let failed = lost.next_if_eq(&row).is_some();
+            if failed || incomplete || rows.row(row).is_none() {
+                list.append(py.None())?;
+            } else {
+                list.append(PyBytes::new(py, &arena[start..*end]))?;
+            }
+            start = *end;
+        }
+        outcomes.push(outcome);
+    }
+    Ok(result(py, list.into_any(), outcomes, refusals))
+}
+
+/// A packed result as `(bytes, bytes of int64 offsets)`. `fill` writes it into a buffer of `size`
+/// bytes, which may turn out too large.
+pub fn packed_result<'py>(
+    py: Python<'py>,
+    size: usize,
+    fill: impl FnOnce(&mut [u8]) -> Packed,
+    refusals: &[(String, String)],
+) -> PyResult<Result<'py>> {
+    let mut packed = None;
+    let mut buffer = PyBytes::new_with(py, size, |bytes| {
+        packed = Some(fill(bytes));
+        Ok(())
+    })?;
+    let Packed { offsets, outcomes } = packed.unwrap_or(Packed { offsets: vec![0], outcomes: Vec::new() });
+    let used = offsets.last().and_then(|end| usize::try_from(*end).ok()).unwrap_or(0);
+    if used < size {
+        buffer = PyBytes::new(py, &buffer.as_bytes()[..used]);
+    }
+    let offsets: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_ne_bytes()).collect();
+    let pair = (buffer, PyBytes::new(py, &offsets)).into_pyobject(py)?.into_any();
+    Ok(result(py, pair, outcomes, refusals))
+}
+
+fn result<'py>(
+    py: Python<'py>,
+    values: Bound<'py, PyAny>,
+    outcomes: Vec<Outcome>,
+    refusals: &[(String, String)],
+) -> Result<'py> {
+    let (mut faults, mut misses, mut lanes, mut counts) = (Vec::new(), Vec::new(), Vec::new(), Counts::default());
+    for outcome in outcomes {
+        faults.extend(outcome.faults.into_iter().map(|fault| row_fault(fault, refusals)));
+        misses.extend(outcome.misses);
+        lanes.extend(outcome.lanes);
+        counts += outcome.counts;
+    }
+    let mut seen = std::collections::HashSet::new();
+    misses.retain(|miss| seen.insert(*miss)); // chunks may have missed the same
+    let misses = misses.into_iter().map(|miss| match miss {
+        Miss::Schema(SchemaRef::Id(id)) => PyMiss::Id("id", id),
+        Miss::Schema(SchemaRef::Guid(guid)) => PyMiss::Guid("guid", PyBytes::new(py, &guid)),
+        Miss::Dek { lane, rule, version } => PyMiss::Dek("dek", lane, rule, version),
+    });
+    (values, faults, misses.collect(), lanes, (counts.sealed, counts.opened, counts.passed))
+}

@@ -1,0 +1,65 @@
+//! Prepared DEK versions, opaque to Python.
+
+use std::sync::Arc;
+
+use csfle_core::crypto::{self, Algorithm, Provider};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::key_error;
+
+/// One prepared DEK version. There is no way to read the key back.
+#[pyclass(frozen, module = "csfle_fast._core")]
+pub struct Cipher(pub Arc<crypto::Cipher>);
+
+#[pymethods]
+impl Cipher {
+    #[new]
+    #[pyo3(signature = (algorithm, key_proto, *, version = 1, provider = "auto"))]
+    fn new(algorithm: &str, key_proto: &[u8], version: i32, provider: &str) -> PyResult<Self> {
+        let algorithm = Algorithm::parse(algorithm).map_err(key_error)?;
+        let provider = Provider::parse(provider).map_err(key_error)?;
+        let cipher = crypto::Cipher::new(algorithm, key_proto, version, provider).map_err(key_error)?;
+        Ok(Self(Arc::new(cipher)))
+    }
+
+    /// Its DEK algorithm.
+    #[getter]
+    fn algorithm(&self) -> &'static str {
+        self.0.algorithm().name()
+    }
+
+    /// Its version in the DEK registry.
+    #[getter]
+    fn version(&self) -> i32 {
+        self.0.version()
+    }
+
+    /// Who does the work.
+    #[getter]
+    fn provider(&self) -> &'static str {
+        self.0.provider()
+    }
+
+    /// Values sealed with it so far, by this process.
+    #[getter]
+    fn sealed(&self) -> u64 {
+        self.0.sealed()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{:?}", self.0)
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a DEK cannot be pickled or copied"))
+    }
+}
+
+/// A fresh DEK from the operating system's random numbers, as the Tink key proto to be wrapped.
+#[pyfunction]
+pub fn generate_key<'py>(py: Python<'py>, algorithm: &str) -> PyResult<Bound<'py, PyBytes>> {
+    let proto = Algorithm::parse(algorithm).and_then(crypto::generate_key_proto).map_err(key_error)?;
+    Ok(PyBytes::new(py, &proto))
+}

@@ -1,0 +1,5 @@
+//! Python objects by the schema table.
+
+mod depth;
+
+pub use depth::too_deep;

@@ -1,0 +1,57 @@
+//! Bodies to frames.
+
+use std::sync::Arc;
+
+use csfle_core::batch::Encryption;
+use csfle_core::lane::WriteLane;
+use pyo3::prelude::*;
+
+use crate::batch::{Pool, Result, detached, list_result, packed_result};
+use crate::cipher::Cipher;
+use crate::errors::misuse;
+use crate::input::Held;
+use crate::plan::Plan;
+
+/// A snapshot that seals: a WRITE plan, the cipher of each of its rules, and what stands in front
+/// of each body.
+#[pyclass(frozen, module = "csfle_fast._core")]
+pub struct Writer(WriteLane);
+
+#[pymethods]
+impl Writer {
+    #[new]
+    #[allow(clippy::needless_pass_by_value)] // pyo3 hands over owned values
+    fn new(plan: &Plan, ciphers: Vec<Bound<'_, Cipher>>, frame: Vec<u8>) -> PyResult<Self> {
+        let lane = plan.lane.clone();
+        let ciphers: Vec<_> = ciphers.iter().map(|cipher| cipher.get().0.clone()).collect();
+        let fit = ciphers.len() == lane.layers.len()
+            && ciphers.iter().zip(&lane.layers).all(|(cipher, layer)| cipher.algorithm() == layer.algorithm);
+        if !lane.writes() || !fit {
+            return Err(misuse("the ciphers of a writer are one for each rule of a WRITE plan, of its algorithm"));
+        }
+        Ok(Self(WriteLane { lane, ciphers: ciphers.into_iter().collect::<Vec<Arc<_>>>(), frame }))
+    }
+
+    /// Encrypts a batch of bodies.
+    #[pyo3(signature = (batch, pool, threads = 1, packed = false))]
+    fn encrypt<'py>(
+        &self,
+        py: Python<'py>,
+        batch: &Bound<'py, PyAny>,
+        pool: &Pool,
+        threads: usize,
+        packed: bool,
+    ) -> PyResult<Result<'py>> {
+        let held = Held::new(batch, None)?;
+        let rows = held.rows();
+        let bytes = rows.bytes();
+        let work = Encryption { write: &self.0, rows: &rows, pool: &pool.0, threads };
+        if packed {
+            let sizes = detached(py, bytes, || work.sizes());
+            let fill = |buffer: &mut [u8]| detached(py, bytes, || work.to_buffer(buffer, &sizes));
+            return packed_result(py, sizes.iter().sum(), fill, &[]);
+        }
+        let chunks = detached(py, bytes, || work.to_arenas());
+        list_result(py, &rows, chunks, &[])
+    }
+}
