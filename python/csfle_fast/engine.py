@@ -1,0 +1,399 @@
+"""The Engine: the facade that everything else is built on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, overload
+
+from confluent_kafka.schema_registry import SchemaRegistryClient
+
+from csfle_fast import fork
+from csfle_fast.errors import BatchError, CsfleError, RowError
+from csfle_fast.explain import FieldPlan, explain, rules_of_both
+from csfle_fast.keys import KeyService
+from csfle_fast.metrics import DEK_SEALS_PREFIX, Counters
+from csfle_fast.plans import Plans
+from csfle_fast.reading import MISSES_PER_BATCH, ReadSide
+from csfle_fast.registry import Registry
+from csfle_fast.results import Headers, PackedRows, Result
+from csfle_fast.settings import Settings
+from csfle_fast.writing import WriteSnapshot, WriteSnapshots, WriteTarget
+
+__all__ = ["Engine"]
+
+_Fault = tuple[int, str | None, str, str, int | None]
+_Batch = Sequence[bytes | None] | tuple[Any, Any]
+_Values = list[bytes | None]
+
+#: Topics that an Engine keeps snapshots for, for reading and for writing.
+_MOST_TOPICS = 1_000
+
+
+class Engine:
+    """Encrypts and decrypts batches by the rules in a Schema Registry. Safe to share between threads.
+
+    A batch is a ``list[bytes]`` (``None`` items are tombstones and stay ``None``), and gives a list;
+    or a pair ``(buffer, int64 offsets)``, and gives a PackedRows. Rows fail one by one: see Result.
+    What concerns the whole batch (no schema, no key to seal with) is raised.
+
+    Args:
+        schema_registry_client: confluent-kafka's own client, real or ``mock://``. It stays the
+            caller's, and is never closed here.
+        rule_conf: KMS credentials, by the names that Confluent's clients use (``secret``, ...).
+        conf: settings; see docs/settings.md or ``csfle_fast.settings.SETTINGS``.
+
+    Raises:
+        ConfigError: (a ValueError) a setting is unknown or not allowed.
+    """
+
+    def __init__(
+        self,
+        schema_registry_client: SchemaRegistryClient,
+        rule_conf: Mapping[str, object] | None = None,
+        conf: Mapping[str, object] | None = None,
+    ) -> None:
+        self._settings = Settings.parse(conf)
+        self._registry = Registry(schema_registry_client, settings=self._settings)
+        self._keys = KeyService(schema_registry_client, rule_conf, self._settings)
+        self._plans = Plans(self._settings)
+        self._counters = Counters()
+        self._writes = WriteSnapshots(self._registry, self._keys, self._plans, _MOST_TOPICS)
+        self._reads: OrderedDict[tuple[str, str, bool], ReadSide] = OrderedDict()
+        self._reads_lock = threading.Lock()
+        self._closed = False
+        fork.register(self)
+
+    @overload
+    def encrypt(
+        self, topic: str, bodies: Sequence[bytes | None], *, schema_id: int | None = ..., field: str = ...,
+        framing: Literal["prefix", "header"] = ..., threads: int = ...,
+    ) -> Result[_Values]: ...  # fmt: skip
+
+    @overload
+    def encrypt(
+        self, topic: str, bodies: tuple[Any, Any], *, schema_id: int | None = ..., field: str = ...,
+        framing: Literal["prefix", "header"] = ..., threads: int = ...,
+    ) -> Result[PackedRows]: ...  # fmt: skip
+
+    def encrypt(
+        self,
+        topic: str,
+        bodies: _Batch,
+        *,
+        schema_id: int | None = None,
+        field: str = "value",
+        framing: Literal["prefix", "header"] = "prefix",
+        threads: int = 1,
+    ) -> Result[Any]:
+        """Bodies to frames.
+
+        Args:
+            topic: the topic they will be produced to.
+            bodies: Avro bodies of the subject's latest schema, or of ``schema_id``'s.
+            schema_id: the version that the bodies were encoded with, where that may not be the latest.
+            field: ``key`` or ``value``.
+            framing: where the schema is named: in front of each body, or in a header.
+            threads: how many may work on the batch; small batches use one.
+
+        Raises:
+            CsfleError: the schema, a rule or a key cannot be had, or the batch is malformed.
+        """
+        snapshot = self._write(topic, field, schema_id, framing, rows=False, values=_length(bodies))
+        packed = isinstance(bodies, tuple)
+        batch: Any = bodies if packed or isinstance(bodies, list) else list(bodies)
+        values, faults, _, _, counts = snapshot.writer.encrypt(batch, fork.pool(), threads, packed)
+        length = _length(bodies)
+        tombstones = 0 if packed else batch.count(None)
+        self._count_write(length - tombstones, len(faults), tombstones, counts)
+        headers = [snapshot.headers] * length if snapshot.headers else None
+        return Result(_packed(values) if packed else values, _errors(faults), headers=headers)
+
+    @overload
+    def decrypt(
+        self, topic: str, frames: Sequence[bytes | None], *, headers: Sequence[Headers | None] | None = ...,
+        field: str = ..., threads: int = ...,
+    ) -> Result[_Values]: ...  # fmt: skip
+
+    @overload
+    def decrypt(
+        self, topic: str, frames: tuple[Any, Any], *, headers: Sequence[Headers | None] | None = ...,
+        field: str = ..., threads: int = ...,
+    ) -> Result[PackedRows]: ...  # fmt: skip
+
+    def decrypt(
+        self,
+        topic: str,
+        frames: _Batch,
+        *,
+        headers: Sequence[Headers | None] | None = None,
+        field: str = "value",
+        threads: int = 1,
+    ) -> Result[Any]:
+        """Frames to bodies, each of its own writer schema (``Result.schema_ids``).
+
+        Args:
+            topic: the topic they come from.
+            frames: what was consumed.
+            headers: the Kafka headers of each row; one that names a schema goes before the frame's prefix.
+            field: ``key`` or ``value``.
+            threads: how many may work on the batch; small batches use one.
+
+        Raises:
+            CsfleError: the batch is malformed, or the subject cannot be told.
+        """
+        side, values, errors, lanes = self._open(topic, field, frames, headers, threads, rows=False)
+        return Result(values, errors, schema_ids=_schema_ids(side, lanes))
+
+    def serialize(
+        self,
+        topic: str,
+        rows: Sequence[Any],
+        *,
+        field: str = "value",
+        framing: Literal["prefix", "header"] = "prefix",
+        threads: int = 1,
+    ) -> Result[_Values]:
+        """Rows (dicts, for a record schema) to frames, by the subject's latest schema.
+
+        Args:
+            topic: the topic they will be produced to.
+            rows: rows as fastavro takes them. They are not changed.
+            field: ``key`` or ``value``.
+            framing: where the schema is named: in front of each body, or in a header.
+            threads: how many may work on the batch; small batches use one.
+
+        Raises:
+            CsfleError: the schema, a rule or a key cannot be had.
+        """
+        snapshot = self._write(topic, field, None, framing, rows=True, values=len(rows))
+        assert snapshot.codec is not None  # made for rows
+        encoded = snapshot.codec.encode(rows)
+        batch = (encoded.buffer, encoded.offsets)
+        values, faults, _, _, counts = snapshot.writer.encrypt(batch, fork.pool(), threads, packed=False)
+        errors = _errors(faults, encoded.rows)
+        if encoded.rows is not None:
+            spread: _Values = [None] * len(rows)
+            for row, value in zip(encoded.rows, values, strict=True):
+                spread[row] = value
+            values = spread
+            errors = sorted(errors + encoded.errors, key=lambda error: error.row)
+        self._count_write(len(rows) - encoded.tombstones, len(errors), encoded.tombstones, counts)
+        headers = [snapshot.headers] * len(rows) if snapshot.headers else None
+        return Result(values, errors, headers=headers)
+
+    def deserialize(
+        self,
+        topic: str,
+        frames: Sequence[bytes | None],
+        *,
+        headers: Sequence[Headers | None] | None = None,
+        field: str = "value",
+        threads: int = 1,
+    ) -> Result[list[Any]]:
+        """Frames to rows, as fastavro gives them; in the latest schema's shape with ``use.latest.version``.
+
+        Args:
+            topic: the topic they come from.
+            frames: what was consumed.
+            headers: the Kafka headers of each row; one that names a schema goes before the frame's prefix.
+            field: ``key`` or ``value``.
+            threads: how many may work on the batch; small batches use one.
+
+        Raises:
+            CsfleError: the batch is malformed, or the subject cannot be told.
+        """
+        side, bodies, errors, lanes = self._open(topic, field, frames, headers, threads, rows=True)
+        rows: list[Any] = bodies
+        known = [None if lane is None else side.lanes[lane].codec for lane in lanes]
+        codec = next(filter(None, known), None)
+        if codec is not None:
+            rows, misfits = codec.decode(bodies, known, side.latest_codec)
+            if misfits:
+                self._counters.add(rows_failed=len(misfits), rows_decrypted=-len(misfits))
+                errors = sorted(errors + misfits, key=lambda error: error.row)
+        return Result(rows, errors, schema_ids=_schema_ids(side, lanes))
+
+    def writer_schema(self, topic: str, field: str = "value") -> tuple[int, str]:
+        """The subject's latest schema id, and its schema as JSON text with all references written out.
+
+        Encode bodies with that text and hand them to ``encrypt`` with that id: the two stay a pair
+        when a newer version is registered in between.
+
+        Raises:
+            CsfleError: there is no such subject, or its schema is not valid.
+        """
+        self._check_open()
+        version = self._registry.latest(self._registry.subject(topic, field))
+        if version.schema_id is None:
+            raise CsfleError("no_schema_id", f"subject {version.subject}: the registry tells no schema id")
+        text = self._plans.schema(version).codec_schema() if version.references else version.schema
+        return version.schema_id, text
+
+    def warm_up(
+        self, topic: str, field: str = "value", mode: Literal["WRITE", "READ", "WRITEREAD"] = "WRITEREAD"
+    ) -> None:
+        """Do now what the first batch would have to wait for: schema, rules, KEKs, DEKs, plans.
+
+        Args:
+            topic: the topic.
+            field: ``key`` or ``value``.
+            mode: what the program will do. READ alone registers nothing.
+
+        Raises:
+            CsfleError: the schema, a rule or a key cannot be had.
+        """
+        if mode != "READ":
+            for rows in (False, True):
+                self._write(topic, field, None, "prefix", rows=rows, values=1)
+        if mode != "WRITE":
+            latest = self._registry.latest(self._registry.subject(topic, field))
+            for rows in (False, True):
+                self._side(topic, field, rows=rows).preload(latest)
+
+    def explain(self, topic: str, field: str = "value") -> list[FieldPlan]:
+        """What would happen to each tagged field of the subject's latest schema, and why.
+
+        Raises:
+            CsfleError: the schema cannot be had, or a rule is not valid.
+        """
+        self._check_open()
+        version = self._registry.latest(self._registry.subject(topic, field))
+        write, read = self._plans.select(version, "WRITE"), self._plans.select(version, "READ")
+        plan = self._plans.both(version, rules_of_both(write, read))
+        return explain(version, self._plans.schema(version), write, read, plan)
+
+    def stats(self) -> dict[str, int]:
+        """Counters by the names in ``csfle_fast.metrics``, and the seals of each DEK in use."""
+        stats = self._counters.read()
+        stats.update(self._keys.counters())
+        stats["registry_requests"] = self._registry.requests
+        for snapshot in self._writes.all():
+            for rule, key in zip(snapshot.compiled.rules, snapshot.keys, strict=True):
+                name = f"{rule.kek_name}/{snapshot.compiled.subject}/{rule.algorithm}/{key.version}"
+                stats[DEK_SEALS_PREFIX + name] = key.cipher.sealed
+        return stats
+
+    def close(self) -> None:
+        """Forget every key. A later call on a batch is an error."""
+        self._closed = True
+        self._writes.clear()
+        with self._reads_lock:
+            self._reads.clear()
+        self._keys.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def reset_locks(self) -> None:
+        """Called in a forked child: gives it locks that no thread of its parent holds."""
+        self._reads_lock = threading.Lock()
+        self._registry.reset_locks()
+        self._keys.reset_locks()
+        self._counters.reset_locks()
+        self._writes.reset_locks()
+        for side in self._reads.values():
+            side.reset_locks()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise CsfleError("engine_closed", "the Engine is closed")
+
+    def _write(
+        self, topic: str, field: str, schema_id: int | None, framing: str, *, rows: bool, values: int
+    ) -> WriteSnapshot:
+        self._check_open()
+        return self._writes.get(WriteTarget(topic, field, schema_id, framing, rows), values)
+
+    def _side(self, topic: str, field: str, *, rows: bool) -> ReadSide:
+        self._check_open()
+        key = (topic, field, rows)
+        side = self._reads.get(key)
+        if side is None or time.monotonic() >= side.fresh_until or side.full:
+            side = ReadSide(
+                self._registry, self._keys, self._plans, self._settings, topic=topic, part=field, rows=rows
+            )
+            with self._reads_lock:
+                self._reads[key] = side
+                self._reads.move_to_end(key)
+                while len(self._reads) > _MOST_TOPICS:
+                    self._reads.popitem(last=False)
+        return side
+
+    def _open(
+        self,
+        topic: str,
+        field: str,
+        frames: _Batch,
+        headers: Sequence[Headers | None] | None,
+        threads: int,
+        *,
+        rows: bool,
+    ) -> tuple[ReadSide, Any, list[RowError], list[int | None]]:
+        side = self._side(topic, field, rows=rows)
+        packed = isinstance(frames, tuple)
+        if packed and rows:
+            raise BatchError("bad_batch", "deserialize takes a list of frames")
+        batch: Any = frames if packed or isinstance(frames, list) else list(frames)
+        named = None if headers is None else list(headers)
+        header_name = f"__{field}_schema_id"
+        room = MISSES_PER_BATCH
+        while True:
+            # What is missing is found once a batch; then the batch is opened by one new snapshot.
+            values, faults, misses, lanes, counts = side.reader.decrypt(
+                batch, fork.pool(), threads, packed, named, header_name, room
+            )
+            if not misses:
+                break
+            found = misses[:room]
+            side.resolve(found)
+            room -= len(found)
+            self._counters.add(misses=len(found))
+        tombstones = 0 if packed else batch.count(None)
+        self._counters.add(
+            batches=1,
+            rows_decrypted=_length(frames) - tombstones - len(faults),
+            rows_failed=len(faults),
+            tombstones=tombstones,
+            values_opened=counts[1],
+        )
+        return side, _packed(values) if packed else values, _errors(faults), lanes
+
+    def _count_write(self, rows: int, failed: int, tombstones: int, counts: tuple[int, int, int]) -> None:
+        self._counters.add(
+            batches=1,
+            rows_encrypted=rows - failed,
+            rows_failed=failed,
+            tombstones=tombstones,
+            values_sealed=counts[0],
+            values_passed=counts[2],
+        )
+
+
+def _length(batch: _Batch) -> int:
+    return max(0, len(batch[1]) - 1) if isinstance(batch, tuple) else len(batch)
+
+
+def _packed(pair: tuple[bytes, bytes]) -> PackedRows:
+    return PackedRows(pair[0], memoryview(pair[1]).cast("q"))
+
+
+def _errors(faults: Sequence[_Fault], rows: list[int] | None = None) -> list[RowError]:
+    """RowErrors of the core's faults; ``rows`` tells which row each of its rows was."""
+    return [
+        RowError(row if rows is None else rows[row], path, code, message, offset)
+        for row, path, code, message, offset in faults
+    ]
+
+
+def _schema_ids(side: ReadSide, lanes: Sequence[int | None]) -> list[int | None]:
+    ids = [lane.version.schema_id for lane in side.lanes]
+    return [None if lane is None else ids[lane] for lane in lanes]

@@ -1,0 +1,97 @@
+"""The exceptions of csfle_fast: one tree, one stable ``code`` per cause.
+
+Every message names what failed and where (row, field path, rule, KEK, subject);
+none quotes a value, a key or a secret. ``code`` is part of the public interface:
+programs may branch on it, and it does not change between releases.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BatchError",
+    "ConfigError",
+    "CsfleError",
+    "KeyServiceError",
+    "KmsError",
+    "RegistryError",
+    "RowError",
+    "RuleSetError",
+    "SchemaError",
+]
+
+
+class CsfleError(Exception):
+    """Base of every error that csfle_fast raises.
+
+    Attributes:
+        code: stable snake_case name of the cause.
+        message: one sentence for people; never contains a value or a key.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{message} [{code}]")
+        self.code = code
+        self.message = message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.code, self.message))
+
+
+class ConfigError(CsfleError, ValueError):
+    """A setting is unknown, has a value that is not allowed, or contradicts another."""
+
+    def __init__(self, message: str, code: str = "bad_config") -> None:
+        super().__init__(code, message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.message, self.code))
+
+
+class BatchError(CsfleError, ValueError):
+    """The batch as a whole is malformed: offsets that fall or point outside, lists of unequal length."""
+
+
+class SchemaError(CsfleError):
+    """A schema cannot be used: not valid by Java's rules, too deep, or not Avro."""
+
+
+class RuleSetError(CsfleError):
+    """A rule set cannot be run: a parameter is missing or wrong, or a rule needs another executor."""
+
+
+class RegistryError(CsfleError):
+    """The Schema Registry or the DEK registry refused, or could not be reached."""
+
+
+class KeyServiceError(CsfleError):
+    """A KEK or DEK is missing, cannot be created, or is not a usable key."""
+
+
+class KmsError(KeyServiceError):
+    """A KMS refused to wrap or unwrap, or could not be reached."""
+
+
+class RowError(CsfleError):
+    """One row of a batch failed; the other rows are unharmed.
+
+    Attributes:
+        row: index in the batch that was handed in.
+        field: path of the field from the root of the datum (``a.b[].c``), or None where
+            the failure is not at a field.
+        code: stable name of the cause.
+        message: one sentence, without the value.
+        offset: byte offset in the body where walking stopped, or None.
+    """
+
+    def __init__(
+        self, row: int, field: str | None, code: str, message: str, offset: int | None = None
+    ) -> None:
+        where = f"row {row}" if field is None else f"row {row}, field {field}"
+        super().__init__(code, f"{where}: {message}")
+        self.row = row
+        self.field = field
+        self.offset = offset
+
+    def __reduce__(self) -> tuple[object, ...]:
+        detail = self.message.partition(": ")[2]
+        return (type(self), (self.row, self.field, self.code, detail, self.offset))

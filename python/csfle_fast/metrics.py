@@ -1,0 +1,59 @@
+"""The counters of an Engine: every key of ``Engine.stats()`` with its meaning.
+
+All are plain integers that only grow, counted since the Engine was made, unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import MappingProxyType
+
+__all__ = ["DEK_SEALS_PREFIX", "METRICS", "Counters"]
+
+METRICS = MappingProxyType(
+    {
+        "batches": "calls of encrypt, decrypt, serialize and deserialize",
+        "rows_encrypted": "rows that became frames",
+        "rows_decrypted": "frames that became bodies or rows",
+        "rows_failed": "rows that failed, whatever the reason",
+        "tombstones": "rows and frames that were None and stayed None",
+        "values_sealed": "field values and payloads sealed, once for each rule",
+        "values_opened": "field values and payloads opened, once for each rule",
+        "values_passed": "tagged values of another type that a union of several types let pass",
+        "misses": "schemas and DEK versions that a batch had to wait for",
+        "registry_requests": "calls of the Schema Registry client, each of which may cost HTTP requests",
+        "dek_registry_requests": "requests to the DEK registry",
+        "kms_calls": "wrap and unwrap calls to a KMS",
+        "keks_created": "KEKs registered because a writer found none",
+        "deks_created": "DEK versions registered, first ones and rotations",
+        "key_cache_hits": "keys that were answered without a request",
+        "key_loads": "keys that had to be loaded",
+    }
+)
+
+#: Keys ``dek_seals/<KEK>/<subject>/<algorithm>/<version>``: values sealed with one DEK version by this
+#: process. AES-GCM with random nonces is safe for 2^32 of them.
+DEK_SEALS_PREFIX = "dek_seals/"
+
+
+class Counters:
+    """Counters that many threads add to."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = dict.fromkeys(METRICS, 0)
+
+    def add(self, **counts: int) -> None:
+        """Add to some counters at once."""
+        with self._lock:
+            for name, count in counts.items():
+                self._counts[name] += count
+
+    def read(self) -> dict[str, int]:
+        """All counters at one moment."""
+        with self._lock:
+            return dict(self._counts)
+
+    def reset_locks(self) -> None:
+        """To be called in a forked child."""
+        self._lock = threading.Lock()

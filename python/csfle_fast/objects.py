@@ -1,0 +1,164 @@
+"""The dict codec: rows to bodies and back, by fastavro.
+
+This is the one room that knows how rows and bodies meet; another codec can take its place.
+Neither direction lets an exception of fastavro out, since those quote values.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import fastavro
+from fastavro.validation import ValidationError, validate
+
+from csfle_fast._core import Schema
+from csfle_fast.errors import RowError, SchemaError
+
+__all__ = ["Codec", "EncodedRows"]
+
+
+class EncodedRows:
+    """Bodies of the rows that could be encoded.
+
+    Attributes:
+        buffer: the bodies, one after the other.
+        offsets: int64, one more than there are bodies.
+        rows: the row of each body, where some rows have none; None where each row has its body.
+        errors: the rows that do not fit the schema.
+        tombstones: how many rows were None.
+    """
+
+    __slots__ = ("buffer", "errors", "offsets", "rows", "tombstones")
+
+    def __init__(
+        self,
+        buffer: bytes,
+        offsets: array[int],
+        rows: list[int] | None,
+        errors: list[RowError],
+        tombstones: int,
+    ) -> None:
+        self.buffer = buffer
+        self.offsets = offsets
+        self.rows = rows
+        self.errors = errors
+        self.tombstones = tombstones
+
+
+class Codec:
+    """Rows and bodies of one writer schema.
+
+    Args:
+        schema: the writer schema.
+        where: the schema's name for error messages.
+
+    Raises:
+        SchemaError: codec_schema, fastavro cannot work with a schema that is valid Avro.
+    """
+
+    def __init__(self, schema: Schema, where: str) -> None:
+        self._schema = schema
+        self._raw = schema.kind == "bytes"  # a root bytes schema has the raw bytes as its body
+        self._recursive = schema.recursive
+        try:
+            self.parsed: Any = fastavro.parse_schema(
+                json.loads(schema.codec_schema()), _ignore_default_error=True
+            )
+        except Exception as error:  # noqa: BLE001 - whatever fastavro raises becomes a typed error
+            reason = type(error).__name__
+        else:
+            return
+        raise SchemaError("codec_schema", f"{where}: fastavro cannot use the schema ({reason})")
+
+    def encode(self, rows: Sequence[Any]) -> EncodedRows:
+        """Encode rows; a row that does not fit fails alone."""
+        out = io.BytesIO()
+        offsets = array("q", [0])
+        errors: list[RowError] = []
+        kept: list[int] = []
+        write = self._writer(out)
+        end = 0
+        for index, row in enumerate(rows):
+            if row is None:
+                continue
+            try:
+                write(row)
+            except Exception:  # noqa: BLE001 - the reason is looked for without the exception's text
+                out.seek(end)
+                out.truncate()
+                errors.append(self._misfit(index, row))
+                continue
+            end = out.tell()
+            offsets.append(end)
+            kept.append(index)
+        whole = len(kept) == len(rows)
+        return EncodedRows(
+            out.getvalue(), offsets, None if whole else kept, errors, len(rows) - len(kept) - len(errors)
+        )
+
+    def decode(
+        self, bodies: Iterable[bytes | None], codecs: Iterable[Codec | None], reader: Codec | None
+    ) -> tuple[list[Any], list[RowError]]:
+        """Decode bodies, each by its writer's codec, into rows of ``reader``'s shape if given."""
+        rows: list[Any] = []
+        errors: list[RowError] = []
+        read = fastavro.schemaless_reader
+        target = None if reader is None else reader.parsed
+        for index, (body, codec) in enumerate(zip(bodies, codecs, strict=True)):
+            row = None
+            if body is not None and codec is not None:
+                try:
+                    row = body if codec._raw else read(io.BytesIO(body), codec.parsed, target)
+                except Exception as error:  # noqa: BLE001 - its text may quote the value
+                    reason = type(error).__name__
+                    errors.append(
+                        RowError(
+                            index, None, "not_decodable", f"the body cannot be made a row ({reason})"
+                        )
+                    )
+            rows.append(row)
+        return rows, errors
+
+    def _writer(self, out: io.BytesIO) -> Callable[[Any], object]:
+        if self._raw:
+            return out.write
+        write, parsed, schema = fastavro.schemaless_writer, self.parsed, self._schema
+        if not self._recursive:
+            return lambda row: write(out, parsed, row)
+
+        def guarded(row: Any) -> None:
+            if schema.too_deep(row):
+                raise _TooDeepError
+            write(out, parsed, row)
+
+        return guarded
+
+    def _misfit(self, index: int, row: Any) -> RowError:
+        try:
+            if self._recursive and self._schema.too_deep(row):
+                return RowError(
+                    index, None, "too_deep",
+                    "the row nests records more than 512 deep, holds itself, or grows beyond measure",
+                )  # fmt: skip
+            path = None if self._raw else _first_misfit(row, self.parsed)
+        except Exception:  # noqa: BLE001 - a row that cannot even be looked at does not fit either
+            path = None
+        return RowError(index, path, "row_does_not_fit", "the value does not fit the schema")
+
+
+class _TooDeepError(Exception):
+    """The row would drive the encoder too deep."""
+
+
+def _first_misfit(row: Any, parsed: Any) -> str | None:
+    """Full name of the innermost field that fastavro finds at fault, without the value it quotes."""
+    try:
+        validate(row, parsed, raise_errors=True)
+    except ValidationError as error:
+        names = [str(found.field) for found in error.errors if getattr(found, "field", None)]
+        return names[-1] if names else None
+    return None

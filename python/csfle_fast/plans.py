@@ -1,0 +1,172 @@
+"""From registered versions and rules to compiled plans."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+
+from csfle_fast._core import Plan, Schema
+from csfle_fast.errors import RuleSetError
+from csfle_fast.registry import Version
+from csfle_fast.rules import EncryptRule, Mode, Selection, select_rules
+from csfle_fast.settings import Settings
+
+__all__ = ["Compiled", "Plans"]
+
+_logger = logging.getLogger(__name__)
+
+_Tags = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A plan with the rules that its ciphers belong to.
+
+    Attributes:
+        plan: the plan.
+        schema: the writer schema.
+        rules: field rules, then payload rules, by the position that the plan knows them by.
+        subject: the subject whose DEKs they use.
+    """
+
+    plan: Plan
+    schema: Schema
+    rules: tuple[EncryptRule, ...]
+    subject: str
+
+
+class Plans:
+    """Compiles plans, and says once what is odd about a rule set.
+
+    Args:
+        settings: overrides of rules and tag inheritance.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._told: set[str] = set()
+        self._schema = lru_cache(maxsize=settings.schema_cache_size)(_parse)
+
+    def schema(self, version: Version) -> Schema:
+        """The parsed schema of a version. Raises SchemaError."""
+        return self._schema(version.schema, version.references)
+
+    def select(self, version: Version, mode: Mode) -> Selection:
+        """The rules of a version that run in ``mode``. Raises RuleSetError."""
+        selection = select_rules(version, mode, self._settings)
+        for warning in selection.warnings:
+            self._tell(warning)
+        if selection.enabled_elsewhere:
+            self._tell(
+                f"subject {version.subject}: encryption rules are left to run elsewhere "
+                f"(enableAt {selection.enabled_elsewhere})"
+            )
+        return selection
+
+    def write(self, version: Version, latest: Version, *, exact: bool) -> Compiled:
+        """The WRITE plan of a version: its own rules, else the latest's; tags of both.
+
+        Raises:
+            RuleSetError: foreign_rule, a rule needs another executor; or a rule is not valid.
+            SchemaError: the schema is not valid.
+        """
+        pinned = version.schema_id != latest.schema_id
+        selection = self.select(version, "WRITE")
+        if pinned and not (selection.field_rules or selection.payload_rules or selection.enabled_elsewhere):
+            selection = self.select(latest, "WRITE")
+        self._refuse_foreign(version.subject, selection.foreign, "WRITE")
+        schema = self.schema(version)
+        self._tell_of_tagged_records(version, schema, selection)
+        plan = Plan(
+            schema,
+            "WRITE",
+            [_spec(rule) for rule in selection.field_rules],
+            [_layer(rule) for rule in selection.payload_rules],
+            metadata_tags=_tags(version),
+            latest=(self.schema(latest), _tags(latest), None) if pinned else None,
+            inheritance=self._settings.tag_inheritance,
+            exact=exact,
+        )
+        return Compiled(plan, schema, selection.field_rules + selection.payload_rules, version.subject)
+
+    def read(self, version: Version, latest: Version | None, *, exact: bool) -> Compiled:
+        """The READ plan of a writer's version. With ``latest``, that decides which fields are opened,
+        and the writer's own rule for a field, where there is one, how.
+
+        Raises:
+            RuleSetError: foreign_rule, a rule needs another executor; or a rule is not valid.
+            SchemaError: the schema is not valid.
+        """
+        own = self.select(version, "READ")
+        field_rules, foreign, beside = own.field_rules, own.foreign, None
+        if latest is not None and latest.schema_id != version.schema_id:
+            others = self.select(latest, "READ")
+            field_rules = own.field_rules + others.field_rules
+            encoding = {rule.name for rule in version.rule_set.encoding}
+            foreign = tuple(name for name in own.foreign if name in encoding) + others.foreign + others.migration
+            beside = (self.schema(latest), _tags(latest), len(others.field_rules))
+        self._refuse_foreign(version.subject, foreign, "READ")
+        schema = self.schema(version)
+        self._tell_of_tagged_records(version, schema, own)
+        plan = Plan(
+            schema,
+            "READ",
+            [_spec(rule) for rule in field_rules],
+            [_layer(rule) for rule in own.payload_rules],
+            metadata_tags=_tags(version),
+            latest=beside,
+            inheritance=self._settings.tag_inheritance,
+            exact=exact,
+        )
+        return Compiled(plan, schema, field_rules + own.payload_rules, version.subject)
+
+    def both(self, version: Version, rules: list[EncryptRule]) -> Plan:
+        """The plan of a version over ``rules``, whatever their modes: to look at, not to run."""
+        return Plan(
+            self.schema(version),
+            "WRITE",
+            [_spec(rule) for rule in rules],
+            metadata_tags=_tags(version),
+            inheritance=self._settings.tag_inheritance,
+        )
+
+    def _refuse_foreign(self, subject: str, names: tuple[str, ...], mode: Mode) -> None:
+        if names:
+            raise RuleSetError(
+                "foreign_rule",
+                f"subject {subject}: rules of other executors would run on {mode}, and the Engine runs only "
+                f"ENCRYPT and ENCRYPT_PAYLOAD: {', '.join(names)}",
+            )
+
+    def _tell_of_tagged_records(self, version: Version, schema: Schema, selection: Selection) -> None:
+        if self._settings.tag_inheritance != "own" or not selection.field_rules:
+            return
+        wanted = {tag for rule in selection.field_rules for tag in rule.tags}
+        for path, _, _, tags, holds_record in schema.outline(_tags(version)):
+            if holds_record and not wanted.isdisjoint(tags):
+                self._tell(
+                    f"subject {version.subject}: field {path} holds a record and is tagged; its tags do not "
+                    "reach into the record, while the Java client's would (tag.inheritance=java)"
+                )
+
+    def _tell(self, warning: str) -> None:
+        if warning not in self._told:
+            self._told.add(warning)
+            _logger.warning(warning)
+
+
+def _parse(schema: str, references: tuple[str, ...]) -> Schema:
+    return Schema(schema, references)
+
+
+def _tags(version: Version) -> _Tags:
+    return {pattern: list(tags) for pattern, tags in version.metadata_tags.items()}
+
+
+def _spec(rule: EncryptRule) -> tuple[set[str], str, bool]:
+    return set(rule.tags), rule.algorithm, rule.rotated
+
+
+def _layer(rule: EncryptRule) -> tuple[str, bool]:
+    return rule.algorithm, rule.rotated

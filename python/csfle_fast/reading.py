@@ -1,0 +1,249 @@
+"""READ: the snapshots that frames are opened with, and how what they lack is found."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from csfle_fast._core import Cipher, ReadLane, Reader
+from csfle_fast.errors import CsfleError
+from csfle_fast.keys import KeyService
+from csfle_fast.objects import Codec
+from csfle_fast.plans import Compiled, Plans
+from csfle_fast.registry import Registry, Version
+from csfle_fast.settings import Settings
+
+__all__ = ["MISSES_PER_BATCH", "ReadSide"]
+
+#: Misses that one batch may resolve; rows that miss more fail. The wire must not make us an amplifier.
+MISSES_PER_BATCH = 64
+
+#: Refusals that are remembered at a time.
+_MOST_REFUSALS = 1_024
+
+#: What a snapshot lacks: ``("id", schema id)``, ``("guid", GUID)`` or ``("dek", lane, rule, version)``.
+Miss = tuple[Literal["id"], int] | tuple[Literal["guid"], bytes] | tuple[Literal["dek"], int, int, int]
+
+_NEVER = float("inf")
+
+
+@dataclass
+class _Deks:
+    """What is known of the DEK versions of one rule."""
+
+    loaded: dict[int, Cipher] = field(default_factory=dict)
+    refused: dict[int, CsfleError] = field(default_factory=dict)
+    latest: int | None = None
+
+
+@dataclass
+class Lane:
+    """One writer schema on READ.
+
+    Attributes:
+        version: the writer's version.
+        compiled: its plan with its rules.
+        codec: for rows; None where only bodies are wanted.
+        deks: the DEK versions of each rule.
+    """
+
+    version: Version
+    compiled: Compiled
+    codec: Codec | None
+    deks: list[_Deks]
+
+
+class ReadSide:
+    """What is known for reading one topic's keys or values.
+
+    ``reader`` is an immutable snapshot; what a batch misses is resolved here and swaps it.
+
+    Args:
+        registry: where versions come from.
+        keys: where keys come from.
+        plans: where plans come from.
+        settings: TTLs, and whether the latest version decides.
+        topic: the topic.
+        part: ``key`` or ``value``.
+        rows: whether bodies will be decoded, and so are checked to their end.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        keys: KeyService,
+        plans: Plans,
+        settings: Settings,
+        *,
+        topic: str,
+        part: str,
+        rows: bool,
+    ) -> None:
+        self._registry = registry
+        self._keys = keys
+        self._plans = plans
+        self._settings = settings
+        self._topic = topic
+        self._part = part
+        self._rows = rows
+        self._lock = threading.Lock()
+        self._by_id: dict[int, int] = {}
+        self._by_guid: dict[bytes, int] = {}
+        self._refused: dict[int | bytes, CsfleError] = {}
+        self.lanes: list[Lane] = []
+        self.latest: Version | None = None
+        self.latest_codec: Codec | None = None
+        #: Monotonic seconds until which what is loaded may be used.
+        self.fresh_until = time.monotonic() + settings.dek_cache_ttl_sec
+        #: Monotonic seconds at which refusals are forgotten.
+        self._forget_at = _NEVER
+        if settings.use_latest_version:
+            subject = registry.subject(topic, part)
+            self.latest = registry.latest(subject)
+            self.fresh_until = min(self.fresh_until, registry.fresh_until(subject))
+            if rows:
+                self.latest_codec = Codec(plans.schema(self.latest), f"subject {subject}, latest version")
+        self._reader = self._snapshot()
+
+    @property
+    def reader(self) -> Reader:
+        """The snapshot to open a batch with."""
+        if time.monotonic() >= self._forget_at:
+            with self._lock:
+                self._forget_refusals()
+        return self._reader
+
+    @property
+    def full(self) -> bool:
+        """Whether it holds as many writer schemas as it may."""
+        return len(self.lanes) >= self._settings.schema_cache_size
+
+    def reset_locks(self) -> None:
+        """To be called in a forked child."""
+        self._lock = threading.Lock()
+
+    def resolve(self, misses: Sequence[Miss]) -> None:
+        """Find what a batch lacked, or the reason why it cannot be had, and make a new snapshot."""
+        with self._lock:
+            for miss in misses:
+                match miss:
+                    case ("dek", lane, rule, version):
+                        self._resolve_dek(self.lanes[lane], rule, version)
+                    case ("id", schema_id):
+                        if schema_id not in self._by_id:
+                            self._resolve_schema(schema_id)
+                    case ("guid", guid):
+                        if guid not in self._by_guid:
+                            self._resolve_schema(guid)
+            self._reader = self._snapshot()
+
+    def preload(self, version: Version) -> None:
+        """Load the lane of a version and the newest DEK of each of its rules."""
+        if version.schema_id is None:
+            return
+        with self._lock:
+            if version.schema_id not in self._by_id:
+                self._resolve_schema(version.schema_id)
+            index = self._by_id.get(version.schema_id)
+            if index is not None:
+                lane = self.lanes[index]
+                if version.guid is not None:
+                    self._by_guid[uuid.UUID(version.guid).bytes] = index
+                for rule, settled in enumerate(lane.compiled.rules):
+                    try:
+                        newest = self._keys.latest_version(settled, lane.compiled.subject) if settled.rotated else 1
+                    except CsfleError:
+                        continue  # a reader without access to a key still reads what it may
+                    if newest > 0:
+                        self._resolve_dek(lane, rule, newest)
+            self._reader = self._snapshot()
+
+    def _resolve_schema(self, name: int | bytes) -> None:
+        try:
+            lane = self._lane(name)
+        except CsfleError as error:
+            self._refused[name] = error
+            self._remember_refusal()
+            return
+        self.lanes.append(lane)
+        if isinstance(name, bytes):
+            self._by_guid[name] = len(self.lanes) - 1
+        else:
+            self._by_id[name] = len(self.lanes) - 1
+
+    def _lane(self, name: int | bytes) -> Lane:
+        registry, topic, part = self._registry, self._topic, self._part
+        by_record = self._settings.subject_name_strategy in ("RECORD", "TOPIC_RECORD")
+        # A strategy by record name has no subject before the schema is known, and the registry takes any.
+        subject = f"{topic}-{part}" if by_record else registry.subject(topic, part)
+        version = registry.by_guid(name, subject) if isinstance(name, bytes) else registry.by_id(name, subject)
+        if by_record:
+            subject = registry.subject(topic, part, self._plans.schema(version).name)
+            version = replace(version, subject=subject)
+        compiled = self._plans.read(version, self.latest, exact=self._rows)
+        codec = Codec(compiled.schema, f"subject {subject}, {_named(name)}") if self._rows else None
+        return Lane(version, compiled, codec, [_Deks() for _ in compiled.rules])
+
+    def _resolve_dek(self, lane: Lane, rule: int, version: int) -> None:
+        deks = lane.deks[rule]
+        if version in deks.loaded:
+            return
+        settled, subject = lane.compiled.rules[rule], lane.compiled.subject
+        try:
+            deks.loaded[version] = self._keys.reader_key(settled, subject, version if settled.rotated else None)
+            until = self._keys.reader_fresh_until(settled, subject, version)
+            self.fresh_until = min(self.fresh_until, until)
+        except CsfleError as error:
+            deks.refused[version] = error
+            self._remember_refusal()
+            if error.code == "unknown_dek_version":
+                deks.latest = self._keys.latest_known(settled, subject)
+
+    def _remember_refusal(self) -> None:
+        count = len(self._refused) + sum(len(deks.refused) for lane in self.lanes for deks in lane.deks)
+        if count > _MOST_REFUSALS:
+            self._forget_refusals()
+        elif self._forget_at == _NEVER:
+            self._forget_at = time.monotonic() + self._settings.missing_cache_ttl_sec
+
+    def _forget_refusals(self) -> None:
+        self._refused.clear()
+        for lane in self.lanes:
+            for deks in lane.deks:
+                deks.refused.clear()
+                deks.latest = None
+        self._forget_at = _NEVER
+        self._reader = self._snapshot()
+
+    def _snapshot(self) -> Reader:
+        refusals: list[tuple[str, str]] = []
+
+        def refuse(error: CsfleError) -> int:
+            refusals.append((error.code, error.message))
+            return len(refusals) - 1
+
+        lanes = [
+            ReadLane(
+                lane.compiled.plan,
+                [
+                    (
+                        list(deks.loaded.values()),
+                        {version: refuse(error) for version, error in deks.refused.items()},
+                        deks.latest,
+                    )
+                    for deks in lane.deks
+                ],
+            )
+            for lane in self.lanes
+        ]
+        refused_ids = {name: refuse(error) for name, error in self._refused.items() if isinstance(name, int)}
+        refused_guids = {name: refuse(error) for name, error in self._refused.items() if isinstance(name, bytes)}
+        return Reader(lanes, self._by_id, self._by_guid, refused_ids, refused_guids, refusals)
+
+
+def _named(name: int | bytes) -> str:
+    return f"schema GUID {uuid.UUID(bytes=name)}" if isinstance(name, bytes) else f"schema id {name}"

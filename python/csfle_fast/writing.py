@@ -1,0 +1,150 @@
+"""WRITE: the snapshot that a batch is sealed with, and when it has to be made anew."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from csfle_fast._core import Writer
+from csfle_fast.errors import BatchError, RegistryError
+from csfle_fast.keys import KeyService, WriterKey
+from csfle_fast.objects import Codec
+from csfle_fast.plans import Compiled, Plans
+from csfle_fast.registry import Registry, Version
+from csfle_fast.results import Headers
+
+__all__ = ["WriteSnapshot", "WriteSnapshots", "WriteTarget"]
+
+_MAGIC_ID = b"\x00"
+_MAGIC_GUID = b"\x01"
+
+
+@dataclass(frozen=True)
+class WriteSnapshot:
+    """All that sealing a batch needs.
+
+    Attributes:
+        writer: the compiled plan with its ciphers.
+        compiled: the plan with its rules.
+        version: the writer schema's version.
+        keys: the key of each rule.
+        codec: for rows; None where only bodies are wanted.
+        headers: what each row is to be produced with, under header framing.
+        fresh_until: monotonic seconds until which it may be used.
+    """
+
+    writer: Writer
+    compiled: Compiled
+    version: Version
+    keys: tuple[WriterKey, ...]
+    codec: Codec | None
+    headers: Headers
+    fresh_until: float
+
+
+@dataclass(frozen=True)
+class WriteTarget:
+    """What a snapshot is for: topic, key or value, pinned schema id, framing, rows or bodies."""
+
+    topic: str
+    field: str
+    schema_id: int | None
+    framing: str
+    rows: bool
+
+
+class WriteSnapshots:
+    """The snapshots of an Engine, kept until what they were made of may have changed.
+
+    Args:
+        registry: where versions come from.
+        keys: where keys come from.
+        plans: where plans come from.
+        size: most snapshots kept.
+    """
+
+    def __init__(self, registry: Registry, keys: KeyService, plans: Plans, size: int) -> None:
+        self._registry = registry
+        self._keys = keys
+        self._plans = plans
+        self._size = size
+        self._snapshots: OrderedDict[WriteTarget, WriteSnapshot] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, target: WriteTarget, values: int) -> WriteSnapshot:
+        """The snapshot for ``target``, which is about to seal about ``values`` values under each rule.
+
+        Raises:
+            CsfleError: schema, rules or keys cannot be had.
+        """
+        snapshot = self._snapshots.get(target)
+        if snapshot is None or time.monotonic() >= snapshot.fresh_until or not _affords(snapshot, values):
+            snapshot = self._make(target, snapshot, values)
+        return snapshot
+
+    def all(self) -> list[WriteSnapshot]:
+        """Every snapshot that is kept."""
+        with self._lock:
+            return list(self._snapshots.values())
+
+    def clear(self) -> None:
+        """Forget every snapshot."""
+        with self._lock:
+            self._snapshots.clear()
+
+    def reset_locks(self) -> None:
+        """To be called in a forked child."""
+        self._lock = threading.Lock()
+
+    def _make(self, target: WriteTarget, old: WriteSnapshot | None, values: int) -> WriteSnapshot:
+        registry = self._registry
+        subject = registry.subject(target.topic, target.field)
+        latest = registry.latest(subject)
+        until = registry.fresh_until(subject)
+        version = latest
+        if target.schema_id is not None and target.schema_id != latest.schema_id:
+            version = registry.member(subject, target.schema_id)
+        same = old is not None and old.version == version and old.compiled.subject == subject and version is latest
+        compiled = old.compiled if same and old else self._plans.write(version, latest, exact=target.rows)
+        # Keys are asked for on every rule run, also where no value will be sealed: Java and Go readers
+        # look for the KEK of a record that holds none.
+        keys = tuple(self._keys.writer_key(rule, subject, values) for rule in compiled.rules)
+        codec = None
+        if target.rows:
+            where = f"subject {subject}, schema id {version.schema_id}"
+            codec = old.codec if same and old else Codec(compiled.schema, where)
+        frame, headers = _framing(version, target)
+        snapshot = WriteSnapshot(
+            writer=Writer(compiled.plan, [key.cipher for key in keys], frame),
+            compiled=compiled,
+            version=version,
+            keys=keys,
+            codec=codec,
+            headers=headers,
+            fresh_until=min([until, *(key.fresh_until for key in keys)]),
+        )
+        with self._lock:
+            self._snapshots[target] = snapshot
+            self._snapshots.move_to_end(target)
+            while len(self._snapshots) > self._size:
+                self._snapshots.popitem(last=False)
+        return snapshot
+
+
+def _affords(snapshot: WriteSnapshot, values: int) -> bool:
+    return all(key.seals_left >= values for key in snapshot.keys)
+
+
+def _framing(version: Version, target: WriteTarget) -> tuple[bytes, Headers]:
+    if target.framing == "prefix":
+        if version.schema_id is None:
+            raise RegistryError("no_schema_id", f"subject {version.subject}: the registry tells no schema id")
+        return _MAGIC_ID + version.schema_id.to_bytes(4, "big"), []
+    if target.framing == "header":
+        if version.guid is None:
+            raise RegistryError("no_guid", f"subject {version.subject}: the registry tells no GUID to frame with")
+        return b"", [(f"__{target.field}_schema_id", _MAGIC_GUID + uuid.UUID(version.guid).bytes)]
+    raise BatchError("bad_framing", 'framing is "prefix" or "header"')
