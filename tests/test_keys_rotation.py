@@ -1,0 +1,218 @@
+"""DEK versions: rotation by age and by seals, races, versions from the wire."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from csfle_fast.errors import KeyServiceError
+from csfle_fast.keys import WriterKey
+from key_world import KEK, SUBJECT, KeyWorld, encrypt_rule, key_world
+
+__all__ = ["key_world"]  # a fixture
+
+DAILY = encrypt_rule(expiry_days=1)
+
+
+def versions(world: KeyWorld) -> list[int]:
+    return world.http.deks.versions(KEK, SUBJECT)
+
+
+class TestAge:
+    def test_an_expired_dek_is_followed_by_the_next_version(self, key_world: KeyWorld) -> None:
+        ours = key_world.service()
+        assert ours.writer_key(DAILY, SUBJECT).version == 1
+        key_world.move_days(1)
+        assert ours.writer_key(DAILY, SUBJECT).version == 2
+        assert versions(key_world) == [1, 2]
+        cold = key_world.service()
+        assert [cold.reader_key(DAILY, SUBJECT, v).version for v in (1, 2)] == [1, 2]
+
+    def test_days_are_counted_whole(self, key_world: KeyWorld) -> None:
+        rule = encrypt_rule(expiry_days=2)
+        key_world.service().writer_key(rule, SUBJECT)
+        made_ms = key_world.http.deks.get(KEK, SUBJECT)["ts"]
+        key_world.wall.now = (made_ms + 2 * 86_400_000 - 1) / 1000
+        assert key_world.service().writer_key(rule, SUBJECT).version == 1
+        key_world.wall.now = (made_ms + 2 * 86_400_000) / 1000
+        assert key_world.service().writer_key(rule, SUBJECT).version == 2
+
+    def test_a_writer_asks_again_when_the_dek_ends_not_when_the_cache_does(self, key_world: KeyWorld) -> None:
+        ours = key_world.service()
+        ours.writer_key(DAILY, SUBJECT)
+        made_s = key_world.http.deks.get(KEK, SUBJECT)["ts"] / 1000
+        key_world.wall.now = made_s + 86_400 - 60
+        cold = key_world.service()
+        assert cold.writer_key(DAILY, SUBJECT).fresh_until == pytest.approx(key_world.clock.now + 60)
+        key_world.wall.now += 60
+        key_world.clock.now += 60
+        assert cold.writer_key(DAILY, SUBJECT).version == 2
+
+    def test_a_rule_without_rotation_stays_with_version_1(self, key_world: KeyWorld) -> None:
+        key_world.service().writer_key(DAILY, SUBJECT)
+        key_world.move_days(1)
+        key_world.service().writer_key(DAILY, SUBJECT)
+        assert key_world.service().writer_key(encrypt_rule(), SUBJECT).version == 1
+        assert key_world.service().reader_key(encrypt_rule(), SUBJECT).version == 1
+
+
+class TestRaces:
+    def test_the_loser_of_a_rotation_moves_on_with_the_winner(self, key_world: KeyWorld) -> None:
+        """Several writers, one expired DEK: one POST more than needed each, and none after that."""
+        writers = [key_world.service() for _ in range(3)]
+        for one in writers:
+            one.writer_key(DAILY, SUBJECT)
+        key_world.move_days(1)
+        key_world.http.clear_requests()
+        writers[0].writer_key(DAILY, SUBJECT)
+        # The losers read just before the winner wrote, as if all three had asked at once.
+        stale = key_world.http.deks.get(KEK, SUBJECT, 1)
+        for loser in writers[1:]:
+            key_world.http.faults.add("GET", "/versions/-1$", status=200, body=stale, count=1)
+            for _ in range(50):
+                assert loser.writer_key(DAILY, SUBJECT).version == 2
+        assert key_world.posts("/deks") == 3
+        assert versions(key_world) == [1, 2]
+
+    def test_a_registry_that_keeps_saying_conflict_does_not_wedge_the_writer(
+        self, key_world: KeyWorld
+    ) -> None:
+        ours = key_world.service()
+        ours.writer_key(DAILY, SUBJECT)
+        key_world.move_days(1)
+        key_world.http.clear_requests()
+        key_world.http.faults.add("POST", "/deks/", status=409, body={"error_code": 40971, "message": ""})
+        for _ in range(50):
+            key = ours.writer_key(DAILY, SUBJECT)
+            assert (key.version, key.provisional) == (1, True)
+        assert key_world.posts("/deks") == 1
+        key_world.http.faults.clear()
+        key_world.clock.now += 10
+        assert ours.writer_key(DAILY, SUBJECT).version == 2
+
+    def test_an_expired_dek_is_used_while_no_new_one_can_be_made(
+        self, key_world: KeyWorld, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ours = key_world.service()
+        ours.writer_key(DAILY, SUBJECT)
+        key_world.move_days(1)
+        fault = key_world.http.faults.add("POST", "/deks/", status=500)
+        with caplog.at_level(logging.WARNING):
+            for _ in range(50):
+                assert ours.writer_key(DAILY, SUBJECT).version == 1
+        assert fault.hits == 1
+        assert [r.levelname for r in caplog.records if r.name == "csfle_fast.keys"] == ["WARNING"]
+        assert f"Kek:{KEK}, subject {SUBJECT}" in caplog.text
+        key_world.http.faults.clear()
+        key_world.clock.now += 10
+        assert ours.writer_key(DAILY, SUBJECT).version == 2
+
+
+class TestVersionsFromTheWire:
+    @pytest.mark.parametrize("version", [0, -1, -(2**31)])
+    def test_below_1_costs_nothing(self, key_world: KeyWorld, version: int) -> None:
+        with pytest.raises(KeyServiceError) as caught:
+            key_world.service().reader_key(DAILY, SUBJECT, version)
+        assert caught.value.code == "unknown_dek_version"
+        assert key_world.http.requests == []
+
+    def test_far_above_the_newest_costs_one_request_for_all(self, key_world: KeyWorld) -> None:
+        key_world.service().writer_key(DAILY, SUBJECT)
+        key_world.http.clear_requests()
+        ours = key_world.service()
+        for version in range(3, 300):
+            with pytest.raises(KeyServiceError, match=f"DEK version {version}") as caught:
+                ours.reader_key(DAILY, SUBJECT, version)
+            assert caught.value.code == "unknown_dek_version"
+        assert len(key_world.http.requests) == 1
+        key_world.clock.now += 5
+        for version in range(3, 300):
+            with pytest.raises(KeyServiceError):
+                ours.reader_key(DAILY, SUBJECT, version)
+        assert len(key_world.http.requests) == 2
+
+    def test_the_next_version_is_asked_for_and_remembered_as_missing(self, key_world: KeyWorld) -> None:
+        key_world.service().writer_key(DAILY, SUBJECT)
+        ours = key_world.service()
+        key_world.http.clear_requests()
+        for _ in range(5):
+            with pytest.raises(KeyServiceError):
+                ours.reader_key(DAILY, SUBJECT, 2)
+        assert [r.path.rpartition("/")[2] for r in key_world.http.requests] == ["-1", KEK, "2"]
+
+    def test_versions_made_since_are_found(self, key_world: KeyWorld) -> None:
+        writer, reader = key_world.service(), key_world.service()
+        writer.writer_key(DAILY, SUBJECT)
+        assert reader.latest_version(DAILY, SUBJECT) == 1
+        for days in (1, 1):
+            key_world.wall.now += days * 86_400
+            key_world.http.clock.advance(days=days)
+            key_world.clock.now += 20
+            writer.close()
+            writer.writer_key(DAILY, SUBJECT)
+        assert versions(key_world) == [1, 2, 3]
+        assert reader.reader_key(DAILY, SUBJECT, 3).version == 3  # two above what it knew
+        assert reader.latest_version(DAILY, SUBJECT) == 3
+
+    def test_the_next_version_raises_what_is_known_to_be_the_newest(self, key_world: KeyWorld) -> None:
+        writer, reader = key_world.service(), key_world.service()
+        writer.writer_key(DAILY, SUBJECT)
+        reader.latest_version(DAILY, SUBJECT)
+        key_world.put_dek(b"\x1a\x20" + bytes(32), version=2)
+        reader.reader_key(DAILY, SUBJECT, 2)
+        key_world.http.clear_requests()
+        assert reader.latest_version(DAILY, SUBJECT) == 2
+        assert key_world.http.requests == []
+
+    def test_no_dek_at_all_is_version_0(self, key_world: KeyWorld) -> None:
+        assert key_world.service().latest_version(DAILY, SUBJECT) == 0
+
+
+class Spent:
+    """Stands for a cipher that has sealed so many values."""
+
+    def __init__(self, sealed: int) -> None:
+        self.sealed = sealed
+
+
+class TestSeals:
+    def test_what_is_left(self) -> None:
+        assert WriterKey(Spent(7), 1, 0.0, max_seals=10).seals_left == 3  # type: ignore[arg-type]
+        assert WriterKey(Spent(12), 1, 0.0, max_seals=10).seals_left == 0  # type: ignore[arg-type]
+
+    def test_a_spent_dek_is_followed_by_the_next_version_before_its_time(self, key_world: KeyWorld) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100})
+        assert ours.writer_key(DAILY, SUBJECT, seals=100).version == 1
+        assert ours.writer_key(DAILY, SUBJECT, seals=101).version == 2
+
+    def test_a_spent_dek_that_cannot_be_replaced_is_not_tried_for_every_batch(
+        self, key_world: KeyWorld
+    ) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100})
+        ours.writer_key(DAILY, SUBJECT)
+        fault = key_world.http.faults.add("POST", "/deks/", status=500)
+        for _ in range(50):
+            assert ours.writer_key(DAILY, SUBJECT, seals=101).version == 1
+        assert fault.hits == 1
+
+    def test_without_rotation_it_warns_once(
+        self, key_world: KeyWorld, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100})
+        for _ in range(5):
+            assert ours.writer_key(encrypt_rule(), SUBJECT, seals=101).version == 1
+        assert [r.levelname for r in caplog.records] == ["WARNING"]
+        assert f"Kek:{KEK}" in caplog.text
+
+    def test_or_stops_if_asked(self, key_world: KeyWorld) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100, "dek.max.seals.action": "stop"})
+        assert ours.writer_key(encrypt_rule(), SUBJECT, seals=100).version == 1
+        with pytest.raises(KeyServiceError, match=r"dek\.max\.seals") as caught:
+            ours.writer_key(encrypt_rule(), SUBJECT, seals=101)
+        assert caught.value.code == "dek_exhausted"
+
+    def test_siv_has_no_nonces_to_run_out_of(self, key_world: KeyWorld) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100, "dek.max.seals.action": "stop"})
+        rule = encrypt_rule(algorithm="AES256_SIV")
+        assert ours.writer_key(rule, SUBJECT, seals=10**12).version == 1
