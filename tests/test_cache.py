@@ -60,6 +60,13 @@ def test_the_ttl_counts_from_the_start_of_the_load() -> None:
     assert cache.peek("k") is None
 
 
+def test_it_tells_until_when_a_value_is_served() -> None:
+    clock, source = ManualClock(), Source()
+    cache = make(clock)
+    cache.get("k", source)
+    assert cache.fresh_until("k") == clock.now + 10
+
+
 def test_max_age_is_stricter_than_the_ttl() -> None:
     clock, source = ManualClock(), Source()
     cache = make(clock)

@@ -161,6 +161,20 @@ class TestCaches:
         assert ours.counters()["kms_calls"] == calls + 1
         assert again.cipher is key.cipher  # so that its seals go on being counted
 
+    def test_a_reader_tells_until_when_its_key_is_served(self, key_world: KeyWorld) -> None:
+        ours = key_world.service()
+        ours.writer_key(encrypt_rule(), SUBJECT)
+        ours.reader_key(encrypt_rule(), SUBJECT)
+        assert ours.reader_fresh_until(encrypt_rule(), SUBJECT, 1) == key_world.clock.now + 300
+
+    def test_no_key_outlives_its_ttl_because_the_other_end_loaded_it_late(self, key_world: KeyWorld) -> None:
+        ours = key_world.service()
+        ours.writer_key(encrypt_rule(), SUBJECT)
+        key_world.clock.now += 299
+        calls = ours.counters()["kms_calls"]
+        ours.reader_key(encrypt_rule(), SUBJECT)  # good for 300 seconds from now, so the KMS is asked now
+        assert ours.counters()["kms_calls"] == calls + 1
+
     def test_a_kek_revoked_in_the_kms_stops_working(self, key_world: KeyWorld) -> None:
         conf = {"secret": SECRET}
         ours = key_world.service(rule_conf=conf)

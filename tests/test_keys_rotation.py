@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 
 import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.rules.encryption.encrypt_executor import Clock
 
+import incumbent
 from csfle_fast.errors import KeyServiceError
 from csfle_fast.keys import WriterKey
 from key_world import KEK, SUBJECT, KeyWorld, encrypt_rule, key_world
@@ -58,6 +61,31 @@ class TestAge:
 
 
 class TestRaces:
+    def test_confluent_kafkas_loser_posts_for_every_message_for_ever(self, key_world: KeyWorld) -> None:
+        params = incumbent.encrypt_rule()["params"] | {"encrypt.dek.expiry.days": "1"}
+        schema = incumbent.record(incumbent.field("v", "string", "PII"))
+        with (
+            SchemaRegistryClient({"url": key_world.http.url}) as one,
+            SchemaRegistryClient({"url": key_world.http.url}) as other,
+        ):
+            winner = incumbent.Subject(schema, incumbent.encrypt_rule(params=params), registry=one).theirs
+            loser = incumbent.Incumbent(other)
+            for theirs in (winner, loser):
+                theirs.serialize({"v": "mine"})
+            # Two days later, by their clocks. What they make carries the registry's time, hence is not old.
+            key_world.http.clock.advance(days=2)
+            later_ms = key_world.http.clock.now_ms() + 60_000
+            for theirs in (winner, loser):
+                theirs.executor.executor.clock = FixedClock(later_ms)
+            winner.serialize({"v": "mine"})
+            key_world.http.clear_requests()
+            for _ in range(20):
+                loser.serialize({"v": "mine"})
+            theirs_posts = key_world.posts("/deks")
+            for theirs in (winner, loser):
+                theirs.executor.close()
+        assert theirs_posts == 20
+
     def test_the_loser_of_a_rotation_moves_on_with_the_winner(self, key_world: KeyWorld) -> None:
         """Several writers, one expired DEK: one POST more than needed each, and none after that."""
         writers = [key_world.service() for _ in range(3)]
@@ -158,7 +186,9 @@ class TestVersionsFromTheWire:
     def test_the_next_version_raises_what_is_known_to_be_the_newest(self, key_world: KeyWorld) -> None:
         writer, reader = key_world.service(), key_world.service()
         writer.writer_key(DAILY, SUBJECT)
+        assert reader.latest_known(DAILY, SUBJECT) is None
         reader.latest_version(DAILY, SUBJECT)
+        assert reader.latest_known(DAILY, SUBJECT) == 1
         key_world.put_dek(b"\x1a\x20" + bytes(32), version=2)
         reader.reader_key(DAILY, SUBJECT, 2)
         key_world.http.clear_requests()
@@ -167,6 +197,16 @@ class TestVersionsFromTheWire:
 
     def test_no_dek_at_all_is_version_0(self, key_world: KeyWorld) -> None:
         assert key_world.service().latest_version(DAILY, SUBJECT) == 0
+
+
+class FixedClock(Clock):
+    """confluent-kafka's clock, standing still."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+
+    def now(self) -> int:
+        return self._now_ms
 
 
 class Spent:

@@ -116,6 +116,7 @@ class TestLatest:
         client.get_latest_version(SUBJECT)  # now their cache holds version 1 for ever
         assert ours.latest(SUBJECT).version == 1
         put(client, record("a", "b"))
+        assert ours.fresh_until(SUBJECT) == clock.now + 300
         clock.now += 299
         assert ours.latest(SUBJECT).version == 1
         clock.now += 1
@@ -258,6 +259,14 @@ class TestReferences:
         schema_id = put_references(client)
         for found in (ours.latest(SUBJECT), ours.by_id(schema_id, SUBJECT)):
             assert [json.loads(text)["name"] for text in found.references] == ["C", "A", "B"]
+
+    def test_a_soft_deleted_reference_still_serves_frames_of_its_time(
+        self, http: DevRegistry, client: SchemaRegistryClient, ours: Registry
+    ) -> None:
+        schema_id = put_references(client)
+        for subject in (SUBJECT, "A", "B", "c"):
+            http.store.delete_subject(subject)
+        assert len(ours.by_id(schema_id, SUBJECT).references) == 3
 
     def test_a_reference_that_is_gone_is_named(
         self, http: DevRegistry, client: SchemaRegistryClient, clock: ManualClock

@@ -350,9 +350,7 @@ class KeyService:
             elif dek.wrapped is not None:
                 proto = self._wrapper.unwrap(kek, dek.wrapped)
             else:
-                raise KeyServiceError(
-                    "no_dek", f"Kek:{kek.name}, subject {subject}: the DEK has no wrapped material"
-                )
+                raise KeyServiceError("no_dek", f"Kek:{kek.name}, subject {subject}: the DEK is not wrapped")
             try:
                 cipher = Cipher(
                     dek.algorithm, proto, version=dek.version, provider=self._settings.crypto_provider
@@ -368,7 +366,8 @@ class KeyService:
                 return cipher if old is None else old
             raise failure
 
-        return self._ciphers.get(key, load)
+        # Never served from here: a key would outlive its TTL at the end (READ, WRITE) that asked for it later.
+        return self._ciphers.get(key, load, max_age=0.0)
 
     def _over_budget(self, rule: EncryptRule, wanted: _DekId) -> None:
         message = (

@@ -1,1 +1,197 @@
-fn main() {}
+//! The core on packed bodies, and beside it the bare loop: draw a nonce, seal with the same cipher
+//! and encode the same values, without any Avro. Prints one JSON document: nanoseconds a message,
+//! best round of each, core and bare loop in turns.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use csfle_core::avro::{PlanOptions, compile, write_long};
+use csfle_core::batch::{Encryption, Rows};
+use csfle_core::crypto::{Algorithm, Cipher, Nonces, Provider, Slot, generate_key_proto};
+use csfle_core::lane::{Lane, WriteLane};
+use csfle_core::parallel::Pool;
+use csfle_core::schema::{Inheritance, Patterns, Schema, select};
+use csfle_core::value::Layer;
+use serde_json::{Value, json};
+
+const ROWS: usize = 1_000;
+const ROUNDS: usize = 200;
+
+struct Workload {
+    name: &'static str,
+    schema: Value,
+    algorithm: Algorithm,
+    bodies: Vec<Vec<u8>>,
+    /// Values that are sealed in one message, and bytes of each.
+    values: (usize, usize),
+}
+
+fn field(name: String, tagged: bool, nullable: bool) -> Value {
+    let mut field = json!({"name": name, "type": "string"});
+    if nullable {
+        field["type"] = json!(["null", "string"]);
+    }
+    if tagged {
+        field["confluent:tags"] = json!(["PII"]);
+    }
+    field
+}
+
+fn put_text(body: &mut Vec<u8>, seed: usize, len: usize, nullable: bool) {
+    if nullable {
+        body.push(2); // the branch of the string
+    }
+    let mut buffer = [0; 10];
+    let taken = write_long(i64::try_from(len).unwrap(), &mut buffer);
+    body.extend_from_slice(&buffer[..taken]);
+    body.extend((0..len).map(|i| b'a' + u8::try_from((seed * 7 + i * 3) % 26).unwrap()));
+}
+
+fn strings(name: &'static str, tagged: usize, nullable: bool, algorithm: Algorithm) -> Workload {
+    let fields: Vec<Value> = (0..10).map(|i| field(format!("f{i}"), i < tagged, nullable)).collect();
+    let bodies = (0..ROWS).map(|row| {
+        let mut body = Vec::new();
+        (0..10).for_each(|f| put_text(&mut body, row + f, 24, nullable));
+        body
+    });
+    Workload {
+        name,
+        schema: json!({"type": "record", "name": "Row", "namespace": "bench", "fields": fields}),
+        algorithm,
+        bodies: bodies.collect(),
+        values: (tagged, 24),
+    }
+}
+
+fn debezium() -> Workload {
+    let fields: Vec<Value> = (0..10).map(|i| field(format!("c{i}"), i == 2 || i == 5, true)).collect();
+    let value = json!({"type": "record", "name": "Value", "fields": fields});
+    let schema = json!({"type": "record", "name": "Envelope", "namespace": "bench.cdc", "fields": [
+        {"name": "before", "type": ["null", value]}, {"name": "after", "type": ["null", "Value"]},
+        {"name": "op", "type": "string"}]});
+    let bodies = (0..ROWS).map(|row| {
+        let mut body = Vec::new();
+        for side in 0..2 {
+            body.push(2); // the branch of the record
+            (0..10).for_each(|f| put_text(&mut body, row + side + f, 10, true));
+        }
+        put_text(&mut body, 0, 1, false);
+        body
+    });
+    Workload {
+        name: "debezium",
+        schema,
+        algorithm: Algorithm::Aes256Gcm,
+        bodies: bodies.collect(),
+        values: (4, 10),
+    }
+}
+
+/// Bodies in one buffer.
+struct PackedRows {
+    buffer: Vec<u8>,
+    offsets: Vec<usize>,
+}
+
+impl PackedRows {
+    fn new(bodies: &[Vec<u8>]) -> Self {
+        let mut offsets = vec![0];
+        bodies.iter().for_each(|body| offsets.push(offsets[offsets.len() - 1] + body.len()));
+        Self { buffer: bodies.concat(), offsets }
+    }
+}
+
+impl Rows for PackedRows {
+    fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    fn row(&self, index: usize) -> Option<&[u8]> {
+        Some(&self.buffer[self.offsets[index]..self.offsets[index + 1]])
+    }
+}
+
+/// Seals and encodes as many values of the same size, with nothing around.
+struct Bare {
+    cipher: Arc<Cipher>,
+    layer: Layer,
+    values: (usize, usize),
+    scratch: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl Bare {
+    fn run(&mut self) {
+        let (count, len) = (ROWS * self.values.0, self.values.1);
+        let mut nonces = Nonces::for_chunk(count).unwrap();
+        let layout = self.layer.algorithm.layout();
+        let text = vec![b'x'; len];
+        for value in 0..count {
+            self.scratch[layout.head..layout.head + len].copy_from_slice(&text);
+            self.cipher.seal(&mut self.scratch, &[Slot { start: 0, text: len }], &mut nonces).unwrap();
+            let size = self.layer.sealed_len(csfle_core::avro::LeafKind::Text, len);
+            let into = &mut self.out[value * size..(value + 1) * size];
+            let _ = base64_simd::STANDARD.encode(&self.scratch, base64_simd::Out::from_slice(into));
+        }
+        black_box(&self.out);
+    }
+}
+
+fn best(mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64() * 1e9 / ROWS as f64
+}
+
+fn measure(workload: &Workload) -> Value {
+    let schema = Schema::parse(&workload.schema.to_string(), &[]).unwrap();
+    let rules = [["PII".to_owned()].into()];
+    let hits = select(&schema, &Patterns::default(), &rules, None);
+    let options =
+        PlanOptions { mode: csfle_core::avro::Mode::Write, exact: false, inheritance: Inheritance::Own };
+    let layer = Layer { algorithm: workload.algorithm, prefixed: false };
+    let lane =
+        Lane { plan: compile(&schema, &hits, options).unwrap(), layers: vec![layer], payload: Vec::new() };
+    let proto = generate_key_proto(workload.algorithm).unwrap();
+    let cipher = Arc::new(Cipher::new(workload.algorithm, &proto, 1, Provider::Auto).unwrap());
+    let write = WriteLane { lane: Arc::new(lane), ciphers: vec![cipher.clone()], frame: vec![0, 0, 0, 0, 1] };
+    let rows = PackedRows::new(&workload.bodies);
+    let pool = Pool::default();
+    let work = Encryption { write: &write, rows: &rows, pool: &pool, threads: 1 };
+    let (count, len) = workload.values;
+    let size = layer.sealed_len(csfle_core::avro::LeafKind::Text, len);
+    let mut bare = Bare {
+        cipher,
+        layer,
+        values: workload.values,
+        scratch: vec![0; len + layer.added()],
+        out: vec![0; ROWS * count * size],
+    };
+    let mut buffer = vec![0; work.sizes().iter().sum()];
+    let (mut core_ns, mut bare_ns) = (f64::MAX, f64::MAX);
+    for _ in 0..ROUNDS {
+        core_ns = core_ns.min(best(|| {
+            let sizes = work.sizes();
+            let packed = work.to_buffer(&mut buffer, &sizes);
+            assert!(packed.outcomes.iter().all(|outcome| outcome.faults.is_empty()));
+            black_box(&buffer);
+        }));
+        bare_ns = bare_ns.min(best(|| bare.run()));
+    }
+    let bare_ns = if count > 0 { json!(bare_ns) } else { Value::Null };
+    json!({"workload": workload.name, "core_ns": core_ns, "bare_ns": bare_ns})
+}
+
+#[allow(clippy::print_stdout)] // the document is the result
+fn main() {
+    let workloads = [
+        strings("strings_10x5_gcm", 5, false, Algorithm::Aes256Gcm),
+        strings("strings_10x1_gcm", 1, false, Algorithm::Aes256Gcm),
+        strings("nullable_10x5_gcm", 5, true, Algorithm::Aes256Gcm),
+        debezium(),
+        strings("strings_10x5_siv", 5, false, Algorithm::Aes256Siv),
+        strings("strings_10x0", 0, false, Algorithm::Aes256Gcm),
+    ];
+    println!("{}", json!({"results": workloads.iter().map(measure).collect::<Vec<_>>()}));
+}

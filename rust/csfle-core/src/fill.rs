@@ -102,7 +102,14 @@ pub(crate) fn seal<'a>(
         let leaf = &lane.plan.leaves[hole.leaf as usize];
         if leaf.rules.len() > 1 {
             let text = &body(hole.row)[hole.value..hole.value + hole.value_len];
-            seal_nested(write, (leaf.kind, &leaf.rules), text, &mut out[hole.at..hole.at + hole.len], scratch, nonces)?;
+            seal_nested(
+                write,
+                (leaf.kind, &leaf.rules),
+                text,
+                &mut out[hole.at..hole.at + hole.len],
+                scratch,
+                nonces,
+            )?;
         }
     }
     Ok(())

@@ -28,7 +28,12 @@ pub struct Pool {
 impl Pool {
     /// Runs `work` on every job, on `threads` threads; gives the results in the order of the jobs.
     /// Where no thread can be started, the caller's does it all.
-    pub fn run<J: Send, T: Send>(&self, threads: usize, jobs: Vec<J>, work: impl Fn(J) -> T + Sync) -> Vec<T> {
+    pub fn run<J: Send, T: Send>(
+        &self,
+        threads: usize,
+        jobs: Vec<J>,
+        work: impl Fn(J) -> T + Sync,
+    ) -> Vec<T> {
         let pool = if threads > 1 && jobs.len() > 1 { self.get(threads) } else { None };
         let Some(pool) = pool else {
             return jobs.into_iter().map(work).collect();

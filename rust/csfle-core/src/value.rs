@@ -64,7 +64,7 @@ fn decoded_len(text: &[u8], least: usize) -> Result<usize, Code> {
         _ => 0,
     };
     let decoded = (text.len() / 4 * 3).saturating_sub(padding);
-    if text.len() % 4 != 0 || decoded < least { Err(not_base64(text, least)) } else { Ok(decoded) }
+    if !text.len().is_multiple_of(4) || decoded < least { Err(not_base64(text, least)) } else { Ok(decoded) }
 }
 
 /// Tells plaintext from ciphertext whose base64 was damaged or loosely written: plaintext is too
@@ -72,7 +72,11 @@ fn decoded_len(text: &[u8], least: usize) -> Result<usize, Code> {
 #[cold]
 fn not_base64(text: &[u8], least: usize) -> Code {
     let foreign = |byte: &u8| !(byte.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(byte));
-    if text.len() * 3 / 4 < least || text.iter().any(foreign) { Code::NotCiphertext } else { Code::InvalidBase64 }
+    if text.len() * 3 / 4 < least || text.iter().any(foreign) {
+        Code::NotCiphertext
+    } else {
+        Code::InvalidBase64
+    }
 }
 
 /// Decodes strict base64 to exactly fill `into`.

@@ -1,0 +1,62 @@
+//! The tests of the core, as one binary: one file for each concept.
+
+#[path = "core/batch.rs"]
+mod batch;
+#[path = "core/batch_failures.rs"]
+mod batch_failures;
+#[path = "core/batch_misses.rs"]
+mod batch_misses;
+#[path = "core/batch_random.rs"]
+mod batch_random;
+#[path = "core/batch_tampering.rs"]
+mod batch_tampering;
+#[path = "core/blocks.rs"]
+mod blocks;
+#[path = "core/cipher.rs"]
+mod cipher;
+#[path = "core/codec.rs"]
+mod codec;
+#[path = "core/compile.rs"]
+mod compile;
+#[path = "core/depth.rs"]
+mod depth;
+#[path = "core/error.rs"]
+mod error;
+#[path = "core/framing.rs"]
+mod framing;
+#[path = "core/inheritance.rs"]
+mod inheritance;
+#[path = "core/kit/mod.rs"]
+mod kit;
+#[path = "core/names.rs"]
+mod names;
+#[path = "core/nonces.rs"]
+mod nonces;
+#[path = "core/outline.rs"]
+mod outline;
+#[path = "core/parallel.rs"]
+mod parallel;
+#[path = "core/random_schemas.rs"]
+mod random_schemas;
+#[path = "core/resolve.rs"]
+mod resolve;
+#[path = "core/schema.rs"]
+mod schema;
+#[path = "core/select.rs"]
+mod select;
+#[path = "core/tags.rs"]
+mod tags;
+#[path = "core/tink.rs"]
+mod tink;
+#[path = "core/unions.rs"]
+mod unions;
+#[path = "core/upstream.rs"]
+mod upstream;
+#[path = "core/value.rs"]
+mod value;
+#[path = "core/varint.rs"]
+mod varint;
+#[path = "core/vectors.rs"]
+mod vectors;
+#[path = "core/walk.rs"]
+mod walk;

@@ -53,12 +53,11 @@ pub fn list_result<'py>(
     let list = PyList::empty(py);
     let mut outcomes = Vec::with_capacity(chunks.len());
     for (arena, outcome) in chunks {
-        let mut lost = outcome.faults.iter().map(|(row, _)| *row).peekable();
+        let mut failed = outcome.faults.iter().map(|(row, _)| *row).peekable();
         let incomplete = !outcome.misses.is_empty(); // run again as a whole: no value is looked at
         let mut start = 0;
         for (row, end) in outcome.rows.clone().zip(&outcome.ends) {
-            let failed = lost.next_if_eq(&row).is_some();
-            if failed || incomplete || rows.row(row).is_none() {
+            if failed.next_if_eq(&row).is_some() || incomplete || rows.row(row).is_none() {
                 list.append(py.None())?;
             } else {
                 list.append(PyBytes::new(py, &arena[start..*end]))?;
@@ -99,7 +98,8 @@ fn result<'py>(
     outcomes: Vec<Outcome>,
     refusals: &[(String, String)],
 ) -> Result<'py> {
-    let (mut faults, mut misses, mut lanes, mut counts) = (Vec::new(), Vec::new(), Vec::new(), Counts::default());
+    let (mut faults, mut misses, mut lanes, mut counts) =
+        (Vec::new(), Vec::new(), Vec::new(), Counts::default());
     for outcome in outcomes {
         faults.extend(outcome.faults.into_iter().map(|fault| row_fault(fault, refusals)));
         misses.extend(outcome.misses);

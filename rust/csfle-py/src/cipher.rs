@@ -52,6 +52,7 @@ impl Cipher {
         format!("{:?}", self.0)
     }
 
+    #[allow(clippy::unused_self)] // a method by Python's rules
     fn __reduce__(&self) -> PyResult<()> {
         Err(PyTypeError::new_err("a DEK cannot be pickled or copied"))
     }

@@ -13,7 +13,11 @@ pub enum Held<'py> {
     /// A list's items, and the values of their schema id headers.
     List { rows: Vec<Option<Bound<'py, PyBytes>>>, headers: Option<Vec<Option<Bound<'py, PyBytes>>>> },
     /// A buffer that nobody can write to, and checked offsets.
-    Frozen { buffer: Bound<'py, PyBytes>, offsets: Vec<usize>, headers: Option<Vec<Option<Bound<'py, PyBytes>>>> },
+    Frozen {
+        buffer: Bound<'py, PyBytes>,
+        offsets: Vec<usize>,
+        headers: Option<Vec<Option<Bound<'py, PyBytes>>>>,
+    },
     /// A copy of any other buffer.
     Copied { buffer: Vec<u8>, offsets: Vec<usize>, headers: Option<Vec<Option<Bound<'py, PyBytes>>>> },
 }
@@ -22,13 +26,17 @@ impl<'py> Held<'py> {
     /// Takes `list[bytes | None]` or `(buffer, int64 offsets)`, and headers for each row.
     pub fn new(batch: &Bound<'py, PyAny>, headers: Option<(&Bound<'py, PyAny>, &str)>) -> PyResult<Self> {
         if let Ok(list) = batch.cast::<PyList>() {
-            let rows = list.iter().enumerate().map(|(index, item)| item_bytes(item, index)).collect::<PyResult<Vec<_>>>()?;
+            let rows = list
+                .iter()
+                .enumerate()
+                .map(|(index, item)| item_bytes(item, index))
+                .collect::<PyResult<Vec<_>>>()?;
             let headers = header_values(headers, rows.len())?;
             return Ok(Self::List { rows, headers });
         }
-        let (buffer, offsets): (Bound<'py, PyAny>, Bound<'py, PyAny>) = batch
-            .extract()
-            .map_err(|_| PyTypeError::new_err("a batch is a list of bytes or a pair (buffer, int64 offsets)"))?;
+        let (buffer, offsets): (Bound<'py, PyAny>, Bound<'py, PyAny>) = batch.extract().map_err(|_| {
+            PyTypeError::new_err("a batch is a list of bytes or a pair (buffer, int64 offsets)")
+        })?;
         let offsets = PyBuffer::<i64>::get(&offsets)
             .map_err(|_| PyTypeError::new_err("offsets are a contiguous buffer of int64"))?
             .to_vec(batch.py())?;
@@ -64,7 +72,7 @@ impl<'py> Held<'py> {
 }
 
 fn slices<'a>(held: &'a [Option<Bound<'_, PyBytes>>]) -> Vec<Option<&'a [u8]>> {
-    held.iter().map(|item| item.as_ref().map(|bytes| bytes.as_bytes())).collect()
+    held.iter().map(|item| item.as_ref().map(pyo3::types::PyBytesMethods::as_bytes)).collect()
 }
 
 fn item_bytes(item: Bound<'_, PyAny>, index: usize) -> PyResult<Option<Bound<'_, PyBytes>>> {
@@ -72,7 +80,8 @@ fn item_bytes(item: Bound<'_, PyAny>, index: usize) -> PyResult<Option<Bound<'_,
         return Ok(None);
     }
     item.cast_into::<PyBytes>().map(Some).map_err(|error| {
-        let found = error.into_inner().get_type().name().map_or_else(|_| "object".into(), |name| name.to_string());
+        let found =
+            error.into_inner().get_type().name().map_or_else(|_| "object".into(), |name| name.to_string());
         PyTypeError::new_err(format!("row {index} is {found}, not bytes or None"))
     })
 }
@@ -93,9 +102,14 @@ fn header_values<'py>(
     let Some((headers, name)) = headers else {
         return Ok(None);
     };
-    let list = headers.cast::<PyList>().map_err(|_| PyTypeError::new_err("headers are a list, one list of headers a row"))?;
+    let list = headers
+        .cast::<PyList>()
+        .map_err(|_| PyTypeError::new_err("headers are a list, one list of headers a row"))?;
     if list.len() != rows {
-        return Err(batch_error("bad_headers", format!("there are {rows} rows but headers for {}", list.len())));
+        return Err(batch_error(
+            "bad_headers",
+            format!("there are {rows} rows but headers for {}", list.len()),
+        ));
     }
     list.iter().map(|headers| header_value(&headers, name)).collect::<PyResult<Vec<_>>>().map(Some)
 }
@@ -110,13 +124,17 @@ fn header_value<'py>(headers: &Bound<'py, PyAny>, name: &str) -> PyResult<Option
         Err(_) => headers.clone(),
     };
     for pair in pairs.try_iter()? {
-        let pair = pair?.cast_into::<PyTuple>().map_err(|_| PyTypeError::new_err("a header is a pair (name, value)"))?;
+        let pair = pair?
+            .cast_into::<PyTuple>()
+            .map_err(|_| PyTypeError::new_err("a header is a pair (name, value)"))?;
         if pair.get_item(0)?.eq(name)? {
             found = Some(pair.get_item(1)?);
         }
     }
     // A header without a value, or with one that is not bytes, names no schema.
-    Ok(found.map(|value| value.cast_into::<PyBytes>().unwrap_or_else(|error| PyBytes::new(error.into_inner().py(), b""))))
+    Ok(found.map(|value| {
+        value.cast_into::<PyBytes>().unwrap_or_else(|error| PyBytes::new(error.into_inner().py(), b""))
+    }))
 }
 
 /// Rows that may cross to other threads.

@@ -14,7 +14,7 @@ use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// The compiled core of csfle_fast.
+/// The compiled core of `csfle_fast`.
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
@@ -56,7 +56,12 @@ fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 fn warn_unoptimised(py: Python<'_>) -> PyResult<()> {
     if cfg!(debug_assertions) {
         let category = py.get_type::<PyRuntimeWarning>();
-        PyErr::warn(py, &category, c"csfle_fast was built without optimisation: every figure is meaningless", 1)?;
+        PyErr::warn(
+            py,
+            &category,
+            c"csfle_fast was built without optimisation: every figure is meaningless",
+            1,
+        )?;
     }
     Ok(())
 }

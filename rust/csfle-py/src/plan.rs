@@ -61,15 +61,20 @@ impl Plan {
                 let own_rules = tags.len() - rules.unwrap_or(0).min(tags.len());
                 let (own_tags, latest_tags) = tags.split_at(own_rules);
                 let patterns = patterns(metadata_tags.clone())?;
-                let latest =
-                    Latest { schema: &latest.get().0, patterns: &patterns, rules: rules.map(|_| latest_tags) };
+                let latest = Latest {
+                    schema: &latest.get().0,
+                    patterns: &patterns,
+                    rules: rules.map(|_| latest_tags),
+                };
                 select(&schema.0, &own_patterns, own_tags, Some(&latest))
             }
         };
-        let plan = compile(&schema.0, &hits, PlanOptions { mode, exact, inheritance }).map_err(schema_error)?;
+        let plan =
+            compile(&schema.0, &hits, PlanOptions { mode, exact, inheritance }).map_err(schema_error)?;
         let mut layers = Vec::new();
         let rules = field_rules.iter().map(|(_, algorithm, prefixed)| (algorithm, prefixed));
-        for (algorithm, prefixed) in rules.chain(payload_rules.iter().map(|(algorithm, prefixed)| (algorithm, prefixed)))
+        for (algorithm, prefixed) in
+            rules.chain(payload_rules.iter().map(|(algorithm, prefixed)| (algorithm, prefixed)))
         {
             let algorithm = Algorithm::parse(algorithm).map_err(key_error)?;
             layers.push(Layer { algorithm, prefixed: *prefixed });

@@ -70,8 +70,10 @@ impl Reader {
         let found = ids.into_iter().map(|(id, lane)| (SchemaRef::Id(id), Ok(lane)));
         let found = found.chain(guids.into_iter().map(|(guid, lane)| (SchemaRef::Guid(guid), Ok(lane))));
         let refused = refused_ids.into_iter().map(|(id, refusal)| (SchemaRef::Id(id), refusal));
-        let refused = refused.chain(refused_guids.into_iter().map(|(guid, refusal)| (SchemaRef::Guid(guid), refusal)));
-        let schemas = found.chain(refused.map(|(name, refusal)| (name, Err(Fault::refused(refusal))))).collect();
+        let refused =
+            refused.chain(refused_guids.into_iter().map(|(guid, refusal)| (SchemaRef::Guid(guid), refusal)));
+        let schemas =
+            found.chain(refused.map(|(name, refusal)| (name, Err(Fault::refused(refusal))))).collect();
         let lanes = lanes.iter().map(|lane| lane.get().0.clone()).collect();
         Ok(Self { table: ReadTable { lanes, schemas }, refusals })
     }

@@ -30,7 +30,8 @@ impl Schema {
     #[pyo3(signature = (schema, references = Vec::new()))]
     #[allow(clippy::needless_pass_by_value)] // pyo3 hands over owned values
     fn new(py: Python<'_>, schema: &str, references: Vec<String>) -> PyResult<Self> {
-        let parsed = py.detach(|| Table::parse(schema, &references.iter().map(String::as_str).collect::<Vec<_>>()));
+        let parsed =
+            py.detach(|| Table::parse(schema, &references.iter().map(String::as_str).collect::<Vec<_>>()));
         parsed.map(|table| Self(Arc::new(table))).map_err(schema_error)
     }
 
@@ -56,7 +57,10 @@ impl Schema {
     #[pyo3(signature = (metadata_tags = None))]
     fn tagged_fields(&self, metadata_tags: Option<MetadataTags>) -> PyResult<BTreeMap<String, Vec<String>>> {
         let tags = self.0.tags(&patterns(metadata_tags)?);
-        Ok(tags.into_iter().map(|(field, tags)| (self.0.full_name(field), tags.into_iter().collect())).collect())
+        Ok(tags
+            .into_iter()
+            .map(|(field, tags)| (self.0.full_name(field), tags.into_iter().collect()))
+            .collect())
     }
 
     /// Every field as `(path, full name, type in words, sorted tags, whether it holds a record)`, in

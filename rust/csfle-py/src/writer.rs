@@ -27,7 +27,9 @@ impl Writer {
         let fit = ciphers.len() == lane.layers.len()
             && ciphers.iter().zip(&lane.layers).all(|(cipher, layer)| cipher.algorithm() == layer.algorithm);
         if !lane.writes() || !fit {
-            return Err(misuse("the ciphers of a writer are one for each rule of a WRITE plan, of its algorithm"));
+            return Err(misuse(
+                "the ciphers of a writer are one for each rule of a WRITE plan, of its algorithm",
+            ));
         }
         Ok(Self(WriteLane { lane, ciphers: ciphers.into_iter().collect::<Vec<Arc<_>>>(), frame }))
     }

@@ -17,11 +17,14 @@ const INLINE_NESTING: u32 = 128;
 /// Compiles the plan of a schema.
 pub fn compile(schema: &Schema, hits: &Hits, options: PlanOptions) -> Result<Plan, SchemaError> {
     let mut leaves = Leaves::default();
-    let layers = if options.mode == Mode::Read { reachable_layers(schema, hits, options.inheritance) } else { 1 };
+    let layers =
+        if options.mode == Mode::Read { reachable_layers(schema, hits, options.inheritance) } else { 1 };
     let mut passes = Vec::with_capacity(layers);
     for pass in 0..layers {
         let exact = options.exact && pass == layers - 1;
-        passes.push(Compiler::new(schema, hits, PlanOptions { exact, ..options }, pass, &mut leaves).program()?);
+        passes.push(
+            Compiler::new(schema, hits, PlanOptions { exact, ..options }, pass, &mut leaves).program()?,
+        );
     }
     Ok(Plan { leaves: leaves.list, passes, mode: options.mode })
 }
@@ -113,7 +116,13 @@ struct Procedure {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(schema: &'a Schema, hits: &'a Hits, options: PlanOptions, pass: usize, leaves: &'a mut Leaves) -> Self {
+    fn new(
+        schema: &'a Schema,
+        hits: &'a Hits,
+        options: PlanOptions,
+        pass: usize,
+        leaves: &'a mut Leaves,
+    ) -> Self {
         Self {
             schema,
             hits,
@@ -166,14 +175,13 @@ impl<'a> Compiler<'a> {
     }
 
     fn emit(&mut self, op: Op, path: &str) -> usize {
-        let id = match self.path_ids.get(path) {
-            Some(id) => *id,
-            None => {
-                let id = position(self.path_names.len());
-                self.path_names.push(path.to_owned());
-                self.path_ids.insert(path.to_owned(), id);
-                id
-            }
+        let id = if let Some(id) = self.path_ids.get(path) {
+            *id
+        } else {
+            let id = position(self.path_names.len());
+            self.path_names.push(path.to_owned());
+            self.path_ids.insert(path.to_owned(), id);
+            id
         };
         self.ops.push(op);
         self.paths.push(id);
@@ -197,14 +205,16 @@ impl<'a> Compiler<'a> {
         match ty {
             Type::Record(record) if self.may_inline(id, place) => {
                 let inner = self.enter(id, place);
-                let places: Vec<Place> = (0..record.fields.len()).map(|i| self.field_place(id, record, i, &inner)).collect();
+                let places: Vec<Place> =
+                    (0..record.fields.len()).map(|i| self.field_place(id, record, i, &inner)).collect();
                 let last_active = (0..record.fields.len()).rev().find(|i| {
                     let place = &places[*i];
                     self.active(record.fields[*i].ty, &place.rules)
                 });
                 let split = last_active.unwrap_or(0);
                 self.fields(id, record, split, &inner)?;
-                let behind = record.fields[split + 1..].iter().any(|f| !matches!(self.schema.get(f.ty), Type::Null));
+                let behind =
+                    record.fields[split + 1..].iter().any(|f| !matches!(self.schema.get(f.ty), Type::Null));
                 self.tail(record.fields[split].ty, &places[split], rest || behind)?;
                 self.inlining.pop();
             }
@@ -267,7 +277,13 @@ impl<'a> Compiler<'a> {
         self.check_size()
     }
 
-    fn fields(&mut self, id: TypeId, record: &Record, count: usize, inner: &Place) -> Result<(), SchemaError> {
+    fn fields(
+        &mut self,
+        id: TypeId,
+        record: &Record,
+        count: usize,
+        inner: &Place,
+    ) -> Result<(), SchemaError> {
         for index in 0..count {
             let place = self.field_place(id, record, index, inner);
             self.value(record.fields[index].ty, &place)?;
@@ -362,7 +378,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn call(&mut self, record: TypeId, place: &Place) {
-        let inherited = if self.options.inheritance == Inheritance::Java { place.rules.clone() } else { Vec::new() };
+        let inherited =
+            if self.options.inheritance == Inheritance::Java { place.rules.clone() } else { Vec::new() };
         let call = self.emit(Op::Call { procedure: 0, levels: place.levels + 1 }, &place.path);
         let waiting = &mut self.waiting;
         let index = *self.procedures.entry((record, inherited.clone())).or_insert_with(|| {
@@ -420,7 +437,10 @@ impl<'a> Compiler<'a> {
 
     fn check_size(&self) -> Result<(), SchemaError> {
         if self.ops.len() > limits::PLAN_OPS {
-            return Err(SchemaError::of("plan_too_large", "the schema compiles to more steps than a plan may have"));
+            return Err(SchemaError::of(
+                "plan_too_large",
+                "the schema compiles to more steps than a plan may have",
+            ));
         }
         Ok(())
     }
@@ -429,7 +449,14 @@ impl<'a> Compiler<'a> {
 fn is_plain_primitive(ty: &Type) -> bool {
     matches!(
         ty,
-        Type::Null | Type::Boolean | Type::Int | Type::Long | Type::Float | Type::Double | Type::Bytes | Type::String
+        Type::Null
+            | Type::Boolean
+            | Type::Int
+            | Type::Long
+            | Type::Float
+            | Type::Double
+            | Type::Bytes
+            | Type::String
     )
 }
 

@@ -76,8 +76,18 @@ impl Walker {
         self.stack.clear();
         self.depth = 0;
         self.headers = 0;
-        self.zero_items = limits::ZERO_ITEMS.saturating_add(limits::ZERO_ITEMS_PER_BYTE.saturating_mul(body.len() as u64));
-        let mut run = Run { program, leaves, sizes, row, cursor: Cursor::new(body), copied: 0, out, walked: Walked::default() };
+        self.zero_items =
+            limits::ZERO_ITEMS.saturating_add(limits::ZERO_ITEMS_PER_BYTE.saturating_mul(body.len() as u64));
+        let mut run = Run {
+            program,
+            leaves,
+            sizes,
+            row,
+            cursor: Cursor::new(body),
+            copied: 0,
+            out,
+            walked: Walked::default(),
+        };
         let mut pc = 0;
         match self.run(&mut run, &mut pc, |hole| holes.push(hole)) {
             Ok(()) => Ok(run.walked),
@@ -126,6 +136,7 @@ impl Walker {
     }
 
     #[inline]
+    #[allow(clippy::too_many_lines)] // one arm an op: splitting it would hide the loop
     fn run<S: HoleSizes, O: Out>(
         &mut self,
         run: &mut Run<'_, S, O>,
@@ -187,19 +198,23 @@ impl Walker {
                     continue;
                 }
                 Op::Blocks { end, takes_bytes } => {
-                    self.stack.push(Frame::Block { item: position(pc + 1), left: 0, size_end: None, header: None });
+                    self.stack.push(Frame::Block {
+                        item: position(pc + 1),
+                        left: 0,
+                        size_end: None,
+                        header: None,
+                    });
                     if !step!(self.next_block(run, takes_bytes)) {
                         pc = end as usize;
                         continue;
                     }
                 }
-                Op::Next => match step!(self.next_item(run, ops)) {
-                    Some(item) => {
+                Op::Next => {
+                    if let Some(item) = step!(self.next_item(run, ops)) {
                         pc = item;
                         continue;
                     }
-                    None => {}
-                },
+                }
                 Op::Call { procedure, levels } => {
                     let depth = self.depth + levels;
                     step!(if depth > limits::RECORD_DEPTH { Err(Code::TooDeep) } else { Ok(()) });
@@ -217,7 +232,11 @@ impl Walker {
                     continue;
                 }
                 Op::Deeper(levels) => {
-                    step!(if self.depth + levels > limits::RECORD_DEPTH { Err(Code::TooDeep) } else { Ok(()) });
+                    step!(if self.depth + levels > limits::RECORD_DEPTH {
+                        Err(Code::TooDeep)
+                    } else {
+                        Ok(())
+                    });
                 }
                 Op::Pass => run.walked.passed += 1,
                 Op::Refuse => step!(Err(Code::UnsupportedType)),
@@ -237,7 +256,11 @@ impl Walker {
     }
 
     /// Reads a block header into the frame on top. False at the end of the blocks, frame gone.
-    fn next_block<S: HoleSizes, O: Out>(&mut self, run: &mut Run<'_, S, O>, takes_bytes: bool) -> Result<bool, Code> {
+    fn next_block<S: HoleSizes, O: Out>(
+        &mut self,
+        run: &mut Run<'_, S, O>,
+        takes_bytes: bool,
+    ) -> Result<bool, Code> {
         let start = run.cursor.position();
         let count = run.cursor.long()?;
         if count == 0 {
@@ -276,7 +299,11 @@ impl Walker {
 
     /// Ends an item: the position of the next one, or None behind the last block.
     #[inline]
-    fn next_item<S: HoleSizes, O: Out>(&mut self, run: &mut Run<'_, S, O>, ops: &[Op]) -> Result<Option<usize>, Code> {
+    fn next_item<S: HoleSizes, O: Out>(
+        &mut self,
+        run: &mut Run<'_, S, O>,
+        ops: &[Op],
+    ) -> Result<Option<usize>, Code> {
         let Some(Frame::Block { item, left, size_end, header }) = self.stack.last_mut() else {
             return Err(Code::Internal);
         };
@@ -299,13 +326,13 @@ impl Walker {
     #[cold]
     fn write_headers<S: HoleSizes, O: Out>(&mut self, run: &mut Run<'_, S, O>) -> Result<(), Code> {
         for frame in &mut self.stack {
-            if let Frame::Block { header, .. } = frame {
-                if let Some(header) = header.take() {
-                    run.copy_to(header.start)?;
-                    run.put_long(i64::try_from(header.count).map_err(|_| Code::BlockCount)?)?;
-                    run.copied = header.end;
-                    self.headers -= 1;
-                }
+            if let Frame::Block { header, .. } = frame
+                && let Some(header) = header.take()
+            {
+                run.copy_to(header.start)?;
+                run.put_long(i64::try_from(header.count).map_err(|_| Code::BlockCount)?)?;
+                run.copied = header.end;
+                self.headers -= 1;
             }
         }
         Ok(())
@@ -377,7 +404,11 @@ impl<S: HoleSizes> HoleSizes for Stopping<'_, S> {
     fn hole_size(&self, leaf: &Leaf, value: &[u8]) -> Result<usize, Code> {
         let end = self.body.len() - value.len();
         let at = value.as_ptr().addr().checked_sub(self.body.as_ptr().addr());
-        if at == Some(self.value) && self.value <= end { Err(Code::Internal) } else { self.sizes.hole_size(leaf, value) }
+        if at == Some(self.value) && self.value <= end {
+            Err(Code::Internal)
+        } else {
+            self.sizes.hole_size(leaf, value)
+        }
     }
 }
 

@@ -18,7 +18,12 @@ use crate::value;
 const STAGED: usize = 24 << 10;
 
 /// At most the bytes of a row's body: exact where one pass does it all.
-pub fn decrypted_size<R: Rows + ?Sized>(table: &ReadTable, walker: &mut Walker, rows: &R, index: usize) -> usize {
+pub fn decrypted_size<R: Rows + ?Sized>(
+    table: &ReadTable,
+    walker: &mut Walker,
+    rows: &R,
+    index: usize,
+) -> usize {
     let Some(payload) = rows.row(index) else {
         return 0;
     };
@@ -33,8 +38,9 @@ pub fn decrypted_size<R: Rows + ?Sized>(table: &ReadTable, walker: &mut Walker, 
     let sizes = OpenedSizes { lane, pass: 0 };
     let mut holes = Vec::new();
     let body = (0, &payload[start..]);
-    let walked = walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, body, &mut measure, &mut holes);
-    walked.map_or(0, |_| measure.len())
+    let outcome =
+        walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, body, &mut measure, &mut holes);
+    outcome.map_or(0, |_| measure.len())
 }
 
 enum Lost {
@@ -66,7 +72,8 @@ pub fn decrypt<R: Rows + ?Sized, O: Out>(
     misses: usize,
     out: &mut O,
 ) -> Outcome {
-    let mut outcome = Outcome { rows: range.clone(), ends: Vec::with_capacity(range.len()), ..Outcome::default() };
+    let mut outcome =
+        Outcome { rows: range.clone(), ends: Vec::with_capacity(range.len()), ..Outcome::default() };
     let mut chunk = Chunk {
         table,
         walker: Walker::default(),
@@ -166,7 +173,11 @@ impl Chunk<'_> {
             let sources = self.sources.clone();
             let source = |row: usize| -> Option<&[u8]> {
                 let range = sources[row].clone()?;
-                if staged { Some(&from.bytes[range]) } else { rows.row(first + row).map(|payload| &payload[range]) }
+                if staged {
+                    Some(&from.bytes[range])
+                } else {
+                    rows.row(first + row).map(|payload| &payload[range])
+                }
             };
             if pass + 1 == passes {
                 step.pass(pass, &source, out, outcome);
@@ -216,7 +227,11 @@ impl Chunk<'_> {
 
 /// Opens the payload rules of the body from `start` to the end of `bytes`, the outermost first;
 /// gives where the body inside them stands.
-fn open_payload((lane_index, read): (u32, &ReadLane), bytes: &mut [u8], start: usize) -> Result<Range<usize>, Lost> {
+fn open_payload(
+    (lane_index, read): (u32, &ReadLane),
+    bytes: &mut [u8],
+    start: usize,
+) -> Result<Range<usize>, Lost> {
     let mut range = start..bytes.len();
     for rule in read.lane.payload.iter().rev() {
         let layer = read.lane.layer(*rule);
@@ -277,7 +292,8 @@ impl Step<'_> {
             if let Some(body) = source(position).filter(|_| !row.dropped) {
                 #[allow(clippy::cast_possible_truncation)] // below ROWS
                 let body = (position as u32, body);
-                let walked = self.walker.walk(&plan.passes[pass], &plan.leaves, &sizes, body, out, &mut group.holes);
+                let walked =
+                    self.walker.walk(&plan.passes[pass], &plan.leaves, &sizes, body, out, &mut group.holes);
                 if let Err(fault) = walked {
                     out.truncate(row.start);
                     group.holes.retain(|hole| hole.at < row.start);
@@ -301,9 +317,17 @@ impl Step<'_> {
                 continue; // the first value that fails names the row's fault
             }
             let lost = match why {
-                Unopened::Miss { rule, version } => Lost::Miss(Miss::Dek { lane: self.lane_index, rule, version }),
+                Unopened::Miss { rule, version } => {
+                    Lost::Miss(Miss::Dek { lane: self.lane_index, rule, version })
+                }
                 Unopened::Fault(fault) => {
-                    let path = self.walker.locate(&plan.passes[pass], &plan.leaves, &sizes, body(hole.row), hole.value);
+                    let path = self.walker.locate(
+                        &plan.passes[pass],
+                        &plan.leaves,
+                        &sizes,
+                        body(hole.row),
+                        hole.value,
+                    );
                     Lost::Fault(Fault { path, offset: Some(hole.value), ..fault })
                 }
             };

@@ -64,7 +64,9 @@ impl<R: Rows + ?Sized> Encryption<'_, R> {
         let chunks = self.chunks();
         let sizes = self.pool.run(chunks.len(), chunks, |chunk| {
             let mut walker = Walker::default();
-            let size = |row| self.rows.row(row).map_or(0, |body| write::encrypted_size(self.write, &mut walker, body));
+            let size = |row| {
+                self.rows.row(row).map_or(0, |body| write::encrypted_size(self.write, &mut walker, body))
+            };
             chunk.map(size).collect::<Vec<_>>()
         });
         sizes.concat()
@@ -81,7 +83,8 @@ impl<R: Rows + ?Sized> Encryption<'_, R> {
 impl<R: Rows + ?Sized> Decryption<'_, R> {
     fn chunks(&self) -> Vec<Range<usize>> {
         // Which lane a row has is known only once it is looked at: the costliest speaks for all.
-        let values = self.table.lanes.iter().map(|read| read.lane.plan.leaves.len() + read.lane.payload.len()).max();
+        let values =
+            self.table.lanes.iter().map(|read| read.lane.plan.leaves.len() + read.lane.payload.len()).max();
         let cost = ROW_COST + values.unwrap_or(0) * VALUE_COST;
         chunks(self.rows.len(), self.rows.len() * cost, self.threads)
     }

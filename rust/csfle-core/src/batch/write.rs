@@ -17,14 +17,26 @@ pub fn encrypted_size(write: &WriteLane, walker: &mut Walker, body: &[u8]) -> us
     let (front, back) = lane.payload_room();
     let mut measure = Measure::default();
     let mut holes = Vec::new();
-    let walked =
-        walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &SealedSizes(lane), (0, body), &mut measure, &mut holes);
-    walked.map_or(0, |_| write.frame.len() + front + measure.len() + back)
+    let outcome = walker.walk(
+        &lane.plan.passes[0],
+        &lane.plan.leaves,
+        &SealedSizes(lane),
+        (0, body),
+        &mut measure,
+        &mut holes,
+    );
+    outcome.map_or(0, |_| write.frame.len() + front + measure.len() + back)
 }
 
 /// Encrypts the bodies at `range` into `out`.
-pub fn encrypt<R: Rows + ?Sized, O: Out>(write: &WriteLane, rows: &R, range: Range<usize>, out: &mut O) -> Outcome {
-    let mut outcome = Outcome { rows: range.clone(), ends: Vec::with_capacity(range.len()), ..Outcome::default() };
+pub fn encrypt<R: Rows + ?Sized, O: Out>(
+    write: &WriteLane,
+    rows: &R,
+    range: Range<usize>,
+    out: &mut O,
+) -> Outcome {
+    let mut outcome =
+        Outcome { rows: range.clone(), ends: Vec::with_capacity(range.len()), ..Outcome::default() };
     let expected = range.len().saturating_mul(write.lane.plan.leaves.len() + write.lane.payload.len());
     let mut chunk = match Nonces::for_chunk(expected) {
         Ok(nonces) => Chunk { write, walker: Walker::default(), scratch: Scratch::default(), nonces },
@@ -77,7 +89,8 @@ impl Chunk<'_> {
             group.rows.push(row);
         }
         let body = |row: u32| rows.row(first + row as usize).unwrap_or_default();
-        let filled = fill::seal(self.write, &group.holes, body, out.bytes(), &mut self.scratch, &mut self.nonces);
+        let filled =
+            fill::seal(self.write, &group.holes, body, out.bytes(), &mut self.scratch, &mut self.nonces);
         let sealed = filled.and_then(|()| self.payloads(rows, out, group));
         match sealed {
             Ok(payloads) => outcome.counts.sealed += group.holes.len() as u64 + payloads,
@@ -105,13 +118,19 @@ impl Chunk<'_> {
         #[allow(clippy::cast_possible_truncation)] // below ROWS
         let row = (row as u32, body);
         let sizes = SealedSizes(lane);
-        let walked = self.walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, row, out, &mut group.holes)?;
+        let walked =
+            self.walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, row, out, &mut group.holes)?;
         room(out.hole(back))?;
         Ok(walked.passed)
     }
 
     /// Seals the bodies of the group in place, the first payload rule innermost.
-    fn payloads<R: Rows + ?Sized, O: Out>(&mut self, rows: &R, out: &mut O, group: &Group) -> Result<u64, Code> {
+    fn payloads<R: Rows + ?Sized, O: Out>(
+        &mut self,
+        rows: &R,
+        out: &mut O,
+        group: &Group,
+    ) -> Result<u64, Code> {
         let lane = &*self.write.lane;
         let (front, back) = lane.payload_room();
         let mut sealed = 0;

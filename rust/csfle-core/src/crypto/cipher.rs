@@ -17,7 +17,12 @@ pub struct Cipher {
 
 impl Cipher {
     /// Makes the DEK in `key_proto` (a Tink key proto) ready.
-    pub fn new(algorithm: Algorithm, key_proto: &[u8], version: i32, provider: Provider) -> Result<Self, KeyError> {
+    pub fn new(
+        algorithm: Algorithm,
+        key_proto: &[u8],
+        version: i32,
+        provider: Provider,
+    ) -> Result<Self, KeyError> {
         let key = tink::parse(algorithm, key_proto)?;
         let (sealer, provider) = provider.prepare(algorithm, key)?;
         Ok(Self { algorithm, version, provider, sealer, sealed: AtomicU64::new(0) })

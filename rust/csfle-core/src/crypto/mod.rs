@@ -1,6 +1,6 @@
 //! DEKs and what they do: seal and open many values at once. Knows no Avro.
 //!
-//! No primitive is ours: AES-GCM is ring's, AES-SIV RustCrypto's.
+//! No primitive is ours: AES-GCM is ring's, AES-SIV `RustCrypto`'s.
 
 mod algorithm;
 mod cipher;

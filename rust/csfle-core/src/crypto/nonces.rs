@@ -42,7 +42,7 @@ impl Nonces {
 
     /// The next nonce.
     #[inline]
-    pub fn next(&mut self) -> Result<[u8; NONCE], Code> {
+    pub fn draw(&mut self) -> Result<[u8; NONCE], Code> {
         if self.used == self.filled {
             self.refill()?;
         }

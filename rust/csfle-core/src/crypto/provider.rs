@@ -52,7 +52,11 @@ impl Provider {
     }
 
     /// Makes a key ready; gives the name of the code that will use it too.
-    pub(super) fn prepare(self, algorithm: Algorithm, key: &[u8]) -> Result<(Box<dyn Sealer>, &'static str), KeyError> {
+    pub(super) fn prepare(
+        self,
+        algorithm: Algorithm,
+        key: &[u8],
+    ) -> Result<(Box<dyn Sealer>, &'static str), KeyError> {
         match (algorithm, self) {
             (Algorithm::Aes128Gcm | Algorithm::Aes256Gcm, Self::Auto | Self::Ring) => {
                 Ok((Box::new(ring::Gcm::new(algorithm, key)?), "ring"))

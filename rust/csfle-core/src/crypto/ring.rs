@@ -22,14 +22,15 @@ impl Gcm {
 impl Sealer for Gcm {
     fn seal(&self, buffer: &mut [u8], slots: &[Slot], nonces: &mut Nonces) -> Result<(), Code> {
         for slot in slots {
-            let nonce = nonces.next()?;
+            let nonce = nonces.draw()?;
             let value = &mut buffer[slot.start..slot.start + NONCE + slot.text + TAG];
             let (head, rest) = value.split_at_mut(NONCE);
             let (text, tail) = rest.split_at_mut(slot.text);
             head.copy_from_slice(&nonce);
             let nonce = Nonce::assume_unique_for_key(nonce);
             // ring refuses texts of 2^36 bytes and more, which no buffer holds.
-            let tag = self.0.seal_in_place_separate_tag(nonce, Aad::empty(), text).map_err(|_| Code::Internal)?;
+            let tag =
+                self.0.seal_in_place_separate_tag(nonce, Aad::empty(), text).map_err(|_| Code::Internal)?;
             tail.copy_from_slice(tag.as_ref());
         }
         Ok(())
@@ -41,7 +42,9 @@ impl Sealer for Gcm {
             let (head, rest) = value.split_at_mut(NONCE);
             let (text, tail) = rest.split_at_mut(slot.text);
             let opened = match (Nonce::try_assume_unique_for_key(head), Tag::try_from(&*tail)) {
-                (Ok(nonce), Ok(tag)) => self.0.open_in_place_separate_tag(nonce, Aad::empty(), tag, text, 0..).is_ok(),
+                (Ok(nonce), Ok(tag)) => {
+                    self.0.open_in_place_separate_tag(nonce, Aad::empty(), tag, text, 0..).is_ok()
+                }
                 _ => false,
             };
             if !opened {

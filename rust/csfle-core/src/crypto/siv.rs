@@ -1,4 +1,4 @@
-//! AES-SIV (RFC 5297) by RustCrypto's aes-siv, with one empty associated-data string as in Tink.
+//! AES-SIV (RFC 5297) by `RustCrypto`'s aes-siv, with one empty associated-data string as in Tink.
 
 use aes_siv::siv::Aes256Siv;
 use aes_siv::{KeyInit, Tag};
@@ -33,7 +33,8 @@ impl Sealer for Siv {
         let mut cipher = self.cipher();
         for slot in slots {
             let (head, text) = buffer[slot.start..slot.start + IV + slot.text].split_at_mut(IV);
-            let iv = cipher.encrypt_inout_detached(ASSOCIATED_DATA, text.into()).map_err(|_| Code::Internal)?;
+            let iv =
+                cipher.encrypt_inout_detached(ASSOCIATED_DATA, text.into()).map_err(|_| Code::Internal)?;
             head.copy_from_slice(&iv);
         }
         Ok(())

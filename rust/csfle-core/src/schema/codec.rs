@@ -20,14 +20,13 @@ impl Writer<'_> {
     /// `space` is the namespace that an Avro library would give a name without a dot here.
     fn value(&mut self, id: TypeId, space: &str) -> Value {
         let ty = self.schema.get(id);
-        let name = ty.name().map(|name| match name.contains('.') || space.is_empty() {
-            true => name.to_owned(),
-            false => format!(".{name}"), // keeps it out of the enclosing namespace
+        let name = ty.name().map(|name| {
+            if name.contains('.') || space.is_empty() { name.to_owned() } else { format!(".{name}") }
         });
-        if let Some(name) = &name {
-            if !self.written.insert(id) {
-                return json!(name);
-            }
+        if let Some(name) = &name
+            && !self.written.insert(id)
+        {
+            return json!(name);
         }
         let mut object = Map::new();
         match ty {
@@ -37,7 +36,9 @@ impl Writer<'_> {
             Type::Map(values) => {
                 object.insert("values".into(), self.value(*values, space));
             }
-            Type::Union(branches) => return branches.iter().map(|branch| self.value(*branch, space)).collect(),
+            Type::Union(branches) => {
+                return branches.iter().map(|branch| self.value(*branch, space)).collect();
+            }
             Type::Fixed(fixed) => {
                 object.insert("size".into(), json!(fixed.size));
             }
@@ -72,7 +73,9 @@ impl Writer<'_> {
                 object.insert("aliases".into(), json!(ty.aliases()));
             }
         }
-        if let Some(logical) = self.schema.logical[id.0 as usize].as_ref().filter(|logical| makes_sense(logical)) {
+        if let Some(logical) =
+            self.schema.logical[id.0 as usize].as_ref().filter(|logical| makes_sense(logical))
+        {
             object.extend(logical.clone());
         }
         if object.is_empty() {

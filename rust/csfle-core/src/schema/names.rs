@@ -31,7 +31,9 @@ pub(super) fn check(name: &str, what: &str) -> Result<(), SchemaError> {
     match chars.next() {
         None => return Err(SchemaError::invalid(format!("{what} has an empty name"))),
         Some(c) if !(c.is_alphabetic() || c == '_') => {
-            return Err(SchemaError::invalid(format!("{what} {name:?} starts with a character that no name may start with")));
+            return Err(SchemaError::invalid(format!(
+                "{what} {name:?} starts with a character that no name may start with"
+            )));
         }
         Some(_) => {}
     }

@@ -38,7 +38,8 @@ impl Schema {
                     let inside = [&around[..], &[id]].concat();
                     let dot = if path.is_empty() { "" } else { "." };
                     let places = (0u32..).zip(&record.fields);
-                    let places: Vec<_> = places.map(|(i, field)| (i, field, format!("{path}{dot}{}", field.name))).collect();
+                    let places: Vec<_> =
+                        places.map(|(i, field)| (i, field, format!("{path}{dot}{}", field.name))).collect();
                     for (index, field, path) in &places {
                         if fields.len() == MOST_FIELDS {
                             return fields;
@@ -51,7 +52,9 @@ impl Schema {
                             holds_record: self.holds_record(field.ty),
                         });
                     }
-                    open.extend(places.into_iter().rev().map(|(_, field, path)| (field.ty, path, inside.clone())));
+                    open.extend(
+                        places.into_iter().rev().map(|(_, field, path)| (field.ty, path, inside.clone())),
+                    );
                 }
                 _ => {}
             }

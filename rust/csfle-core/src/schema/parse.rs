@@ -31,7 +31,9 @@ pub(super) fn parse(schema: &str, references: &[&str]) -> Result<Schema, SchemaE
         std::thread::Builder::new()
             .stack_size(DEEP_STACK)
             .spawn_scoped(scope, || parse_here(schema, references))
-            .map_err(|_| SchemaError::of("no_thread", "no thread could be started to parse a deeply nested schema"))?
+            .map_err(|_| {
+                SchemaError::of("no_thread", "no thread could be started to parse a deeply nested schema")
+            })?
             .join()
             .unwrap_or_else(|_| Err(SchemaError::invalid("the schema could not be parsed")))
     })
@@ -70,20 +72,31 @@ fn json_depth(text: &str) -> Result<usize, SchemaError> {
 }
 
 fn too_deep() -> SchemaError {
-    SchemaError::of("schema_too_deep", format!("the schema is nested more than {} levels deep", limits::SCHEMA_DEPTH))
+    SchemaError::of(
+        "schema_too_deep",
+        format!("the schema is nested more than {} levels deep", limits::SCHEMA_DEPTH),
+    )
 }
 
 fn read_json(text: &str) -> Result<Value, SchemaError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     reader.disable_recursion_limit(); // json_depth has counted
-    let parsed = serde::de::Deserialize::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let parsed =
+        serde::de::Deserialize::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     parsed.map_err(|error: serde_json::Error| {
         let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default().as_bytes();
         let at = error.column().saturating_sub(1);
         if line[at.min(line.len())..].starts_with(b"/") {
-            SchemaError::of("schema_comment", "the schema text holds a comment, which JSON does not know: register it without")
+            SchemaError::of(
+                "schema_comment",
+                "the schema text holds a comment, which JSON does not know: register it without",
+            )
         } else {
-            SchemaError::invalid(format!("the schema is not JSON (line {}, column {})", error.line(), error.column()))
+            SchemaError::invalid(format!(
+                "the schema is not JSON (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
         }
     })
 }
@@ -105,7 +118,9 @@ impl Parser {
         let id = u32::try_from(self.types.len()).map_err(|_| too_deep())?;
         let logical: Map<String, Value> = json
             .into_iter()
-            .flat_map(|json| LOGICAL.iter().filter_map(|key| Some(((*key).to_owned(), json.get(*key)?.clone()))))
+            .flat_map(|json| {
+                LOGICAL.iter().filter_map(|key| Some(((*key).to_owned(), json.get(*key)?.clone())))
+            })
             .collect();
         self.types.push(ty);
         self.logical.push((!logical.is_empty()).then_some(logical));
@@ -137,10 +152,17 @@ impl Parser {
         let found = self.named.get(&names::full(namespace, simple));
         // A name without a dot that the enclosing namespace does not know may have none.
         let found = found.or_else(|| self.named.get(name));
-        found.map(|(id, _)| *id).ok_or_else(|| SchemaError::of("undefined_name", format!("the schema uses the undefined name {name:?}")))
+        found.map(|(id, _)| *id).ok_or_else(|| {
+            SchemaError::of("undefined_name", format!("the schema uses the undefined name {name:?}"))
+        })
     }
 
-    fn union(&mut self, branches: &[Value], space: Option<&str>, depth: usize) -> Result<TypeId, SchemaError> {
+    fn union(
+        &mut self,
+        branches: &[Value],
+        space: Option<&str>,
+        depth: usize,
+    ) -> Result<TypeId, SchemaError> {
         let mut seen = HashSet::new();
         let mut ids = Vec::with_capacity(branches.len());
         for branch in branches {
@@ -170,12 +192,14 @@ impl Parser {
         };
         match kind {
             "array" => {
-                let items = object.get("items").ok_or_else(|| SchemaError::invalid("an array has no items"))?;
+                let items =
+                    object.get("items").ok_or_else(|| SchemaError::invalid("an array has no items"))?;
                 let items = self.value(items, space, depth + 1)?;
                 self.add(Type::Array(items), None)
             }
             "map" => {
-                let values = object.get("values").ok_or_else(|| SchemaError::invalid("a map has no values"))?;
+                let values =
+                    object.get("values").ok_or_else(|| SchemaError::invalid("a map has no values"))?;
                 let values = self.value(values, space, depth + 1)?;
                 self.add(Type::Map(values), None)
             }
@@ -243,24 +267,37 @@ impl Parser {
         for json in list {
             let field = self.field(json, record, space, depth)?;
             if !seen.insert(field.name.clone()) {
-                return Err(SchemaError::invalid(format!("record {record:?} has the field {:?} twice", field.name)));
+                return Err(SchemaError::invalid(format!(
+                    "record {record:?} has the field {:?} twice",
+                    field.name
+                )));
             }
             fields.push(field);
         }
         Ok(fields)
     }
 
-    fn field(&mut self, json: &Value, record: &str, space: Option<&str>, depth: usize) -> Result<Field, SchemaError> {
-        let object = json.as_object().ok_or_else(|| SchemaError::invalid(format!("a field of {record:?} is no object")))?;
+    fn field(
+        &mut self,
+        json: &Value,
+        record: &str,
+        space: Option<&str>,
+        depth: usize,
+    ) -> Result<Field, SchemaError> {
+        let object = json
+            .as_object()
+            .ok_or_else(|| SchemaError::invalid(format!("a field of {record:?} is no object")))?;
         let Some(name) = object.get("name").and_then(Value::as_str) else {
             return Err(SchemaError::invalid(format!("a field of {record:?} has no name")));
         };
         names::check(name, "field")?;
-        let ty = object.get("type").ok_or_else(|| SchemaError::invalid(format!("field {record}.{name} has no type")))?;
-        if let Some(order) = object.get("order").and_then(Value::as_str) {
-            if !["ascending", "descending", "ignore"].contains(&order.to_lowercase().as_str()) {
-                return Err(SchemaError::invalid(format!("field {record}.{name} has an unknown order")));
-            }
+        let ty = object
+            .get("type")
+            .ok_or_else(|| SchemaError::invalid(format!("field {record}.{name} has no type")))?;
+        if let Some(order) = object.get("order").and_then(Value::as_str)
+            && !["ascending", "descending", "ignore"].contains(&order.to_lowercase().as_str())
+        {
+            return Err(SchemaError::invalid(format!("field {record}.{name} has an unknown order")));
         }
         Ok(Field {
             name: name.to_owned(),
@@ -302,7 +339,8 @@ fn aliases(object: &Map<String, Value>) -> Result<Vec<&str>, SchemaError> {
 
 fn enumeration(object: &Map<String, Value>, name: String, aliases: Vec<String>) -> Result<Enum, SchemaError> {
     let list = object.get("symbols").and_then(Value::as_array);
-    let Some(symbols) = list.and_then(|list| list.iter().map(|s| s.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>())
+    let Some(symbols) =
+        list.and_then(|list| list.iter().map(|s| s.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>())
     else {
         return Err(SchemaError::invalid(format!("enum {name:?} has no array of symbols")));
     };

@@ -36,7 +36,12 @@ pub struct Latest<'a> {
 /// version), a field has its own tags and those of the latest fields that it resolves to. With the
 /// latest rules too (READ), the latest tags and rules decide whether a field is hit, and the
 /// field's own rules, where it has any, decide by which.
-pub fn select(schema: &Schema, patterns: &Patterns, rules: &[BTreeSet<String>], latest: Option<&Latest<'_>>) -> Hits {
+pub fn select(
+    schema: &Schema,
+    patterns: &Patterns,
+    rules: &[BTreeSet<String>],
+    latest: Option<&Latest<'_>>,
+) -> Hits {
     let mut own = schema.tags(patterns);
     let Some(latest) = latest else {
         return hits(schema, &own, rules, 0);

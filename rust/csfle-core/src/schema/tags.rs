@@ -23,7 +23,10 @@ impl Pattern {
     pub fn new(pattern: &str) -> Result<Self, SchemaError> {
         let regex = format!("^(?s:{})$", to_regex(pattern));
         Regex::new(&regex).map(Self).map_err(|_| {
-            SchemaError::of("bad_tag_pattern", format!("the tag pattern {pattern:?} of the metadata is no valid pattern"))
+            SchemaError::of(
+                "bad_tag_pattern",
+                format!("the tag pattern {pattern:?} of the metadata is no valid pattern"),
+            )
         })
     }
 

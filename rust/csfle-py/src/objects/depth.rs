@@ -59,7 +59,8 @@ pub fn too_deep(schema: &Schema, row: &Bound<'_, PyAny>) -> PyResult<bool> {
                     values: size.values.saturating_add(child.values),
                 });
                 let size = Size { depth: size.depth + record, ..size };
-                if size.depth > RECORD_DEPTH || size.values.saturating_mul(u64::from(size.depth)) > MOST_WORK {
+                if size.depth > RECORD_DEPTH || size.values.saturating_mul(u64::from(size.depth)) > MOST_WORK
+                {
                     return Ok(true);
                 }
                 sizes.insert(seen, Some(size));
@@ -81,7 +82,10 @@ fn children<'py>(
 ) -> PyResult<Vec<(Bound<'py, PyAny>, TypeId)>> {
     let mut inside = Vec::new();
     let mut add = |object: Bound<'py, PyAny>, id: TypeId| {
-        if object.is_instance_of::<PyDict>() || object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
+        if object.is_instance_of::<PyDict>()
+            || object.is_instance_of::<PyList>()
+            || object.is_instance_of::<PyTuple>()
+        {
             inside.push((object, id));
         }
     };
@@ -100,17 +104,17 @@ fn children<'py>(
                 dict.values().iter().for_each(|value| add(value, *values));
             }
         }
-        Type::Array(items) => {
-            if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
-                for item in object.try_iter()? {
-                    add(item?, *items);
-                }
+        Type::Array(items) if (object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>()) => {
+            for item in object.try_iter()? {
+                add(item?, *items);
             }
         }
         Type::Union(branches) => {
             let hinted = object.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2);
             let value = hinted.map_or(Ok(object.clone()), |pair| pair.get_item(1))?;
-            branches.iter().for_each(|branch| add(value.clone(), *branch));
+            for branch in branches {
+                add(value.clone(), *branch);
+            }
         }
         _ => {}
     }

@@ -1,0 +1,1 @@
+"""Benches of the Python side: ``python -m benches`` writes the table, ``pytest benches`` looks closer."""

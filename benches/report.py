@@ -1,0 +1,86 @@
+"""The results as Markdown and JSON, and the block of the README that shows them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from benches.results import Line
+
+__all__ = ["markdown", "refresh_readme", "write"]
+
+_BEGIN, _END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+def write(folder: Path, lines: Sequence[Line], machine: Mapping[str, Any]) -> str:
+    """Write ``latest.md`` and ``latest.json`` into the folder; returns the Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = markdown(lines, machine)
+    (folder / "latest.md").write_text(text, encoding="utf-8")
+    document = {"machine": machine, "lines": [{**asdict(line), "holds": line.holds} for line in lines]}
+    (folder / "latest.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return text
+
+
+def markdown(lines: Sequence[Line], machine: Mapping[str, Any]) -> str:
+    """The table, under one paragraph that says where it comes from."""
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    build = ", ".join(f"{name} {value}" for name, value in machine["build"].items())
+    head = (
+        f"`make bench` on {machine['processor']} ({', '.join(machine['flags'])}), {machine['cores']} cores, "
+        f"load {machine['load_at_start']} at the start, {machine['system']}, {machine['python']}; "
+        f"{packages}; core: {build}. Times are the best of all turns in ns a message, "
+        "batches of 1,000 and one thread unless said.\n"
+    )
+    rows = [
+        "| records | measured | csfle_fast | compared with | that takes | ratio | bar | holds |",
+        "|---|---|--:|---|--:|--:|---|---|",
+        *(_row(line) for line in lines),
+    ]
+    return "\n".join([head, *rows]) + "\n"
+
+
+def _row(line: Line) -> str:
+    bar = "" if line.bar is None else f"{line.bar.sense} {line.bar.limit:g}"
+    verdict = {None: "", True: "yes", False: "**no**"}[line.holds]
+    theirs = "" if line.theirs is None else _number(line.theirs, line.unit)
+    cells = (
+        line.workload,
+        line.call,
+        _number(line.ours, line.unit),
+        line.other,
+        theirs,
+        _ratio(line.measured),
+        bar,
+        verdict,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _ratio(measured: float | None) -> str:
+    if measured is None:
+        return ""
+    return f"{measured:.2f}" if measured < 10 else f"{measured:,.0f}"
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:,.0f}" if unit == "ns" else f"{value:.1f} {unit}"
+
+
+def refresh_readme(readme: Path, text: str) -> None:
+    """Put the table between the two marks.
+
+    Raises:
+        ValueError: the README does not have each mark once, in this order.
+    """
+    whole = readme.read_text(encoding="utf-8")
+    before, begin, rest = whole.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end or _BEGIN in rest or _END in after:
+        raise ValueError(f"{readme.name} needs {_BEGIN} and {_END} once each, in this order")
+    readme.write_text(f"{before}{_BEGIN}\n{text}{_END}{after}", encoding="utf-8")
