@@ -30,7 +30,7 @@ def describe() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": {package: version(package) for package in _PACKAGES},
-        "build": _plain(csfle_fast.build_info()),
+        "build": _build(),
     }
 
 
@@ -44,5 +44,6 @@ def _processor() -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _plain(info: Any) -> dict[str, str]:
-    return {str(key): str(value) for key, value in dict(info).items()}
+def _build() -> dict[str, str]:
+    info = csfle_fast.build_info()
+    return {key: value if isinstance(value, str) else " ".join(value) for key, value in info.items()}

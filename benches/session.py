@@ -33,22 +33,25 @@ class Wrong(Exception):
 class Session:
     """Everything one workload needs, warmed and compared; close it to stop the registry."""
 
-    def __init__(self, workload: Workload, count: int, *, incumbent: bool = True) -> None:
+    def __init__(
+        self, workload: Workload, count: int, *, incumbent: bool = True, secret: str = _SECRET
+    ) -> None:
         self.workload = workload
         self.topic = workload.name
         self.rows = workload.rows(count)
-        self._stack = ExitStack()
-        registry = self._stack.enter_context(DevRegistry(port=0, secret=_SECRET))
-        client = SchemaRegistryClient({"url": registry.url})
-        client.register_schema(f"{self.topic}-value", Schema.from_dict(workload.payload))
-        self.engine = Engine(client, rule_conf={"secret": _SECRET})
-        self._stack.callback(self.engine.close)
-        self.engine.warm_up(self.topic)
-        self._schema = fastavro.parse_schema(json.loads(workload.payload["schema"]))
-        self.bodies = self.fastavro_write(self.rows)
-        self.frames: list[bytes] = self.encrypt(self.bodies)
-        theirs = SchemaRegistryClient({"url": registry.url})
-        self.incumbent = Incumbent(theirs, self.topic, _SECRET) if incumbent else None
+        with ExitStack() as opened:
+            registry = opened.enter_context(DevRegistry(port=0, secret=secret))
+            client = opened.enter_context(SchemaRegistryClient({"url": registry.url}))
+            client.register_schema(f"{self.topic}-value", Schema.from_dict(workload.payload))
+            self.engine = opened.enter_context(Engine(client, rule_conf={"secret": secret}))
+            self.engine.warm_up(self.topic)
+            self._schema = fastavro.parse_schema(json.loads(workload.payload["schema"]))
+            self.bodies = self.fastavro_write(self.rows)
+            self.frames: list[bytes] = self.encrypt(self.bodies)
+            self.incumbent: Incumbent | None = None
+            if incumbent:
+                self.incumbent = opened.enter_context(Incumbent(client, self.topic, secret))
+            self._stack = opened.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ from benches.results import Bar, Line, faster, within
 from benches.session import Session, Wrong
 from benches.suite import core_lines
 from benches.workloads import BY_NAME, DEBEZIUM, WORKLOADS, Workload
+from incumbent import SECRET
 
 MACHINE: dict[str, Any] = {
     "processor": "A Processor",
@@ -128,12 +129,12 @@ def test_core_and_engine_are_held_to_the_bare_loop() -> None:
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: str(workload.name))
 def test_all_ways_agree_on_every_workload(workload: Workload) -> None:
-    with Session(workload, 20) as session:
+    with Session(workload, 20, secret=SECRET) as session:
         session.compare()
 
 
 def test_contestants_that_disagree_are_noticed() -> None:
-    with Session(DEBEZIUM, 5) as session:
+    with Session(DEBEZIUM, 5, secret=SECRET) as session:
         session.rows[3]["op"] = "another"
         with pytest.raises(Wrong, match="confluent-kafka reads ours"):
             session.compare()

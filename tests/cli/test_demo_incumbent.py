@@ -12,9 +12,7 @@ from csfle_fast.cli import demo_incumbent, demo_sets
 from csfle_fast.cli.demo_incumbent import Incumbent, copies
 from csfle_fast.cli.demo_wire import WireCheck, WireCount, read_dek
 from csfle_fast.dev import DevRegistry
-
-# Tink keeps one KMS client a URI for the whole process: every test uses this secret for the data sets' keys.
-SECRET = "the secret of the tests"
+from incumbent import SECRET
 
 
 @pytest.fixture
@@ -33,10 +31,13 @@ def registry() -> Iterator[DevRegistry]:
 )
 def test_what_stands_on_its_wire(name: str, expected: WireCount, registry: DevRegistry) -> None:
     dataset = demo_sets.load(name)
-    client = SchemaRegistryClient({"url": registry.url})
-    schema_id = dataset.register(client)
-    theirs = Incumbent(client, name, SECRET)
-    frames = theirs.serialize(copies(dataset.rows))
+    with (
+        SchemaRegistryClient({"url": registry.url}) as client,
+        Incumbent(client, name, SECRET) as theirs,
+    ):
+        schema_id = dataset.register(client)
+        frames = theirs.serialize(copies(dataset.rows))
+        assert theirs.deserialize(frames) == dataset.rows
     params = dataset.rule["params"]
     dek = read_dek(
         registry.url,
@@ -49,16 +50,17 @@ def test_what_stands_on_its_wire(name: str, expected: WireCount, registry: DevRe
         WireCheck(dataset.schema, dataset.rule["tags"], schema_id, dek).count(dataset.rows, frames)
         == expected
     )
-    assert theirs.deserialize(frames) == dataset.rows
 
 
 def test_a_second_registry_in_one_process() -> None:
     dataset = demo_sets.load("debezium_customers")
     for _ in range(2):
-        with DevRegistry(port=0, secret=SECRET) as registry:
-            client = SchemaRegistryClient({"url": registry.url})
+        with (
+            DevRegistry(port=0, secret=SECRET) as registry,
+            SchemaRegistryClient({"url": registry.url}) as client,
+            Incumbent(client, dataset.name, SECRET) as theirs,
+        ):
             dataset.register(client)
-            theirs = Incumbent(client, dataset.name, SECRET)
             assert theirs.deserialize(theirs.serialize(copies(dataset.rows[:1]))) == dataset.rows[:1]
 
 

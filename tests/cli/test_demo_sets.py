@@ -35,8 +35,7 @@ def test_rows_repeat_as_needed(count: int) -> None:
 
 def test_schema_and_rules_are_registered() -> None:
     dataset = demo_sets.load("fhir_patient")
-    with DevRegistry(port=0) as registry:
-        client = SchemaRegistryClient({"url": registry.url})
+    with DevRegistry(port=0) as registry, SchemaRegistryClient({"url": registry.url}) as client:
         schema_id = dataset.register(client)
         latest = client.get_latest_version(dataset.subject)
     assert latest.schema_id == schema_id

@@ -6,9 +6,10 @@ import os
 import platform
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
@@ -104,11 +105,13 @@ def run_demo(rows: int, progress: Progress) -> DemoReport:
     with DevRegistry(port=0, secret=_SECRET) as registry, MockBroker() as broker:
         for name in demo_sets.NAMES:
             dataset = demo_sets.load(name)
-            with _Run(dataset, rows, registry, report, progress) as run:
+            with ExitStack() as stack:
+                run = _Run(dataset, rows, registry, report, progress, stack)
                 run.through_kafka(broker)
                 run.check_wire()
                 if skipped is None:
                     run.compare()
+                run.finish()
     report.seconds = round(time.perf_counter() - start, 3)
     report.ok = not report.problems
     return report
@@ -126,10 +129,19 @@ def _machine() -> dict[str, str]:
 
 
 class _Run:
-    """One data set's way; source and sink are two Engines, as they are two processes in life."""
+    """One data set's way; source and sink are two Engines, as they are two processes in life.
+
+    What it opens, the stack closes.
+    """
 
     def __init__(
-        self, dataset: DemoSet, rows: int, registry: DevRegistry, report: DemoReport, progress: Progress
+        self,
+        dataset: DemoSet,
+        rows: int,
+        registry: DevRegistry,
+        report: DemoReport,
+        progress: Progress,
+        stack: ExitStack,
     ) -> None:
         self._dataset = dataset
         self._rows = dataset.take(rows)
@@ -139,29 +151,31 @@ class _Run:
         self._progress = progress
         self._frames: list[bytes] = []
         self._received: list[Any] = []
+        self._stack = stack
         self._schema_id = dataset.register(self._client())
-        self._source = Engine(self._client(), rule_conf={"secret": _SECRET})
-        self._sink = Engine(self._client(), rule_conf={"secret": _SECRET})
+        self._source, self._sink = self._engine(), self._engine()
+        self._source.warm_up(dataset.name)
+        self._sink.warm_up(dataset.name)
+        registry.clear_requests()
+        self._calls_at_start = self._calls()
 
     def _client(self) -> SchemaRegistryClient:
-        return SchemaRegistryClient({"url": self._registry.url})
+        client: SchemaRegistryClient = self._stack.enter_context(
+            SchemaRegistryClient({"url": self._registry.url})
+        )
+        return client
 
-    def __enter__(self) -> Self:
-        self._source.warm_up(self._dataset.name)
-        self._sink.warm_up(self._dataset.name)
-        self._registry.clear_requests()
-        self._calls_at_start = self._calls()
-        return self
+    def _engine(self) -> Engine:
+        return self._stack.enter_context(Engine(self._client(), rule_conf={"secret": _SECRET}))
 
-    def __exit__(self, *_error: object) -> None:
+    def finish(self) -> None:
+        """Count the calls since warm-up and hand in the report."""
         registry_calls, kms_calls = self._calls()
         self._report.registry_calls_after_warm_up += registry_calls - self._calls_at_start[0]
         self._report.kms_calls_after_warm_up += kms_calls - self._calls_at_start[1]
         still = (registry_calls, kms_calls) == self._calls_at_start
         self._require(still, "the registry or the KMS was called after warm-up")
         self._report.datasets.append(self._result)
-        self._source.close()
-        self._sink.close()
 
     def _calls(self) -> tuple[int, int]:
         """Registry and KMS calls that the two Engines have counted so far."""
@@ -183,7 +197,7 @@ class _Run:
             batch = self._rows[first : first + _BATCH]
             sealed = self._source.serialize(topic, batch)
             sealed.raise_for_errors()
-            frames = broker.round_trip(topic, sealed.values)
+            frames = broker.round_trip(topic, [frame for frame in sealed.values if frame is not None])
             opened = self._sink.deserialize(topic, frames)
             opened.raise_for_errors()
             self._frames += frames
@@ -202,12 +216,11 @@ class _Run:
         self._require(wire.opened == wire.tagged, f"{wire.plain} tagged values are plaintext on the wire")
         self._require(wire.wrong == 0, f"{wire.wrong} values on the wire are not those of the source")
         for row in range(min(_SAMPLE_ROWS, len(self._rows))):
-            leaves = (
-                check.row_leaves(self._rows[row]),
-                check.frame_leaves(self._frames[row]),
-                check.row_leaves(self._received[row]),
-            )
-            self._result.samples += [_sample(row, *triple) for triple in zip(*leaves, strict=True)]
+            wire_values = _by_path(check.frame_leaves(self._frames[row]))
+            sink_values = _by_path(check.row_leaves(self._received[row]))
+            self._result.samples += [
+                _sample(row, leaf, wire_values, sink_values) for leaf in check.row_leaves(self._rows[row])
+            ]
         self._progress.advance(task)
 
     def _wire_check(self) -> WireCheck:
@@ -221,7 +234,7 @@ class _Run:
         topic, rows = self._dataset.name, self._rows[:_COMPARED_ROWS]
         frames = self._frames[:_COMPARED_ROWS]
         task = self._progress.add_task(f"{topic}: against confluent-kafka", total=3)
-        theirs = Incumbent(self._client(), topic, _SECRET)
+        theirs = self._stack.enter_context(Incumbent(self._client(), topic, _SECRET))
         self._result.compared_rows = len(rows)
         self._result.compared_wire = self._check.count(rows, frames)
         wire = self._check.count(rows, theirs.serialize(copies(rows)))
@@ -250,12 +263,11 @@ class _Run:
 
     def _left_sealed(self, rows: Sequence[dict[str, Any]], read: Sequence[Any]) -> int:
         """How many values of the rows that confluent-kafka read from our frames are not the source's."""
-        leaves = self._check.row_leaves
-        return sum(
-            expected.value != found.value
-            for row, other in zip(rows, read, strict=True)
-            for expected, found in zip(leaves(row), leaves(other), strict=True)
-        )
+        different = 0
+        for row, other in zip(rows, read, strict=True):
+            found = _by_path(self._check.row_leaves(other))
+            different += sum(leaf.value != found.get(leaf.path) for leaf in self._check.row_leaves(row))
+        return different
 
     def _time(self, call: str, ours: Contestant, theirs: Contestant) -> None:
         best = best_seconds({"ours": ours, "theirs": theirs}, _ROUNDS)
@@ -269,6 +281,12 @@ def _equal(rows: Sequence[Any], received: Sequence[Any]) -> int:
     return sum(row == other for row, other in zip(rows, received, strict=True))
 
 
-def _sample(row: int, source: Leaf, wire: Leaf, sink: Leaf) -> Sample:
-    sealed = source.tagged and source.value is not None
-    return Sample(row, source.path, sealed, repr(source.value), repr(wire.value), repr(sink.value))
+def _by_path(leaves: Sequence[Leaf]) -> dict[str, Any]:
+    return {leaf.path: leaf.value for leaf in leaves}
+
+
+def _sample(row: int, leaf: Leaf, wire: dict[str, Any], sink: dict[str, Any]) -> Sample:
+    # A row that came back with another shape has no value at this path.
+    wire_value, sink_value = (repr(values.get(leaf.path)) for values in (wire, sink))
+    sealed = leaf.tagged and leaf.value is not None
+    return Sample(row, leaf.path, sealed, repr(leaf.value), wire_value, sink_value)

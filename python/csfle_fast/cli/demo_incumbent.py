@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -36,9 +36,10 @@ def copies(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 class Incumbent:
-    """The two serializers for one topic, each with a rule registry of its own.
+    """The two serializers for one topic, with a rule registry and an executor of their own.
 
     The executor that confluent-kafka registers for the whole process refuses a second registry.
+    As a context manager it closes the executor's connections; the client stays the caller's.
     """
 
     def __init__(self, client: SchemaRegistryClient, topic: str, secret: str) -> None:
@@ -53,7 +54,8 @@ class Incumbent:
 
         LocalKmsDriver.register()
         rules = RuleRegistry()
-        rules.register_executor(FieldEncryptionExecutor())
+        self._executor = FieldEncryptionExecutor()
+        rules.register_executor(self._executor)
         self._context = SerializationContext(topic, MessageField.VALUE)
         self._serializer = AvroSerializer(
             client,
@@ -62,6 +64,12 @@ class Incumbent:
             rule_registry=rules,
         )
         self._deserializer = AvroDeserializer(client, rule_conf={"secret": secret}, rule_registry=rules)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._executor.close()
 
     def serialize(self, rows: Iterable[dict[str, Any]]) -> list[bytes]:
         """Frames of the rows. The rows are overwritten with ciphertext: hand in ``copies``."""

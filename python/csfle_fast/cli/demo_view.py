@@ -82,7 +82,13 @@ def _wire_line(dataset: DatasetReport) -> str:
 
 
 def _throughput_table(report: DemoReport) -> Table:
-    table = Table(title="Rows a second, best of the same rows in turns, one thread", title_justify="left")
+    machine = ", ".join(f"{name} {value}" for name, value in report.machine.items())
+    table = Table(
+        title="Rows a second, best of the same rows in turns, one thread",
+        title_justify="left",
+        caption=machine,
+        caption_justify="left",
+    )
     table.add_column("data set")
     table.add_column("call")
     for column in ("rows", "csfle_fast", "confluent-kafka", "ratio"):

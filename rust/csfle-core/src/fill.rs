@@ -5,6 +5,7 @@ use std::sync::Arc;
 use zeroize::Zeroize;
 
 use crate::avro::{Hole, LeafKind, Plan};
+use crate::copy::copy;
 use crate::crypto::{Cipher, Nonces, Slot};
 use crate::error::{Code, Fault};
 use crate::lane::{DekVersions, Lane, WriteLane};
@@ -25,19 +26,24 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes room for a value of `text` bytes under `layer`: the whole place, and its slot.
-    fn place(&mut self, layer: Layer, text: usize) -> (&mut [u8], Slot) {
+    /// Makes room for `len` bytes more: where they start.
+    #[inline]
+    fn place(&mut self, len: usize) -> usize {
         let start = self.used;
-        self.used += text + layer.added();
-        self.most = self.most.max(self.used);
+        self.used += len;
         if self.buffer.len() < self.used {
-            // Growing moves the buffer, and the old one must not keep plaintext.
-            let mut grown = vec![0; self.used.max(2 * self.buffer.len())];
-            grown[..start].copy_from_slice(&self.buffer[..start]);
-            self.buffer.zeroize();
-            self.buffer = grown;
+            self.grow(start);
         }
-        (&mut self.buffer[start..self.used], Slot { start: start + layer.prefix_len(), text })
+        start
+    }
+
+    /// Growing moves the buffer, and the old one must not keep plaintext.
+    #[cold]
+    fn grow(&mut self, filled: usize) {
+        let mut grown = vec![0; self.used.max(2 * self.buffer.len())];
+        grown[..filled].copy_from_slice(&self.buffer[..filled]);
+        self.buffer.zeroize();
+        self.buffer = grown;
     }
 
     fn push(&mut self, slot: Slot, hole: usize) {
@@ -50,6 +56,7 @@ impl Scratch {
     }
 
     fn clear(&mut self) {
+        self.most = self.most.max(self.used);
         self.used = 0;
         self.slots.clear();
         self.holes.clear();
@@ -58,7 +65,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let most = self.most.min(self.buffer.len());
+        let most = self.most.max(self.used);
         self.buffer[..most].zeroize();
     }
 }
@@ -80,18 +87,21 @@ pub(crate) fn seal<'a>(
 ) -> Result<(), Code> {
     let lane = &*write.lane;
     for (rule, (layer, cipher)) in (0u16..).zip(lane.layers.iter().zip(&write.ciphers)) {
+        let added = layer.added();
+        let before = added - layer.algorithm.layout().tail;
         for (index, hole) in holes.iter().enumerate() {
-            if *lane.plan.leaves[hole.leaf as usize].rules != [rule] {
+            let rules = &lane.plan.leaves[hole.leaf as usize].rules;
+            if rules.len() > 1 || rules[0] != rule {
                 continue;
             }
             let text = &body(hole.row)[hole.value..hole.value + hole.value_len];
-            let (place, slot) = scratch.place(*layer, text.len());
+            let start = scratch.place(text.len() + added);
             if layer.prefixed {
-                place[..value::PREFIX].copy_from_slice(&value::prefix(cipher.version()));
+                scratch.buffer[start..start + value::PREFIX]
+                    .copy_from_slice(&value::prefix(cipher.version()));
             }
-            let head = layer.added() - layer.algorithm.layout().tail;
-            place[head..head + text.len()].copy_from_slice(text);
-            scratch.push(slot, index);
+            copy(&mut scratch.buffer[start + before..start + before + text.len()], text);
+            scratch.push(Slot { start: start + layer.prefix_len(), text: text.len() }, index);
             if scratch.full() {
                 seal_scratch(lane, *layer, cipher, holes, out, scratch, nonces)?;
             }
@@ -154,12 +164,14 @@ fn seal_nested(
     let mut inner = text.to_vec();
     for rule in rules {
         let (layer, cipher) = (write.lane.layer(*rule), &write.ciphers[*rule as usize]);
-        let (place, slot) = scratch.place(layer, inner.len());
-        place[..layer.prefix_len()].copy_from_slice(&value::prefix(cipher.version())[..layer.prefix_len()]);
+        let start = scratch.place(inner.len() + layer.added());
+        let slot = Slot { start: start + layer.prefix_len(), text: inner.len() };
+        let prefix = &value::prefix(cipher.version())[..layer.prefix_len()];
+        scratch.buffer[start..slot.start].copy_from_slice(prefix);
         scratch.buffer[text_range(layer, slot)].copy_from_slice(&inner);
         inner.zeroize();
         cipher.seal(&mut scratch.buffer, &[slot], nonces)?;
-        let sealed = &scratch.buffer[slot.start - layer.prefix_len()..scratch.used];
+        let sealed = &scratch.buffer[start..scratch.used];
         inner = match kind {
             LeafKind::Bytes => sealed.to_vec(),
             LeafKind::Text => {
@@ -201,8 +213,9 @@ pub(crate) fn open<'a>(
                 continue;
             }
             let sealed = &body(hole.row)[hole.value..hole.value + hole.value_len];
-            let before = scratch.used;
-            let (place, slot) = scratch.place(*layer, hole.len);
+            let before = scratch.place(hole.len + layer.added());
+            let slot = Slot { start: before + layer.prefix_len(), text: hole.len };
+            let place = &mut scratch.buffer[before..scratch.used];
             let cipher = match leaf.kind {
                 LeafKind::Text => value::decode_base64(sealed, place),
                 LeafKind::Bytes => {
@@ -273,7 +286,7 @@ fn open_scratch(
             unopened(hole, Unopened::Fault(Fault::of(Code::InvalidUtf8)));
             continue;
         }
-        out[hole.at..hole.at + hole.len].copy_from_slice(text);
+        copy(&mut out[hole.at..hole.at + hole.len], text);
     }
     scratch.clear();
 }

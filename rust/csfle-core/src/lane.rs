@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::avro::{HoleSizes, Leaf, Mode, Plan};
+use crate::avro::{HoleSizes, LeafId, LeafKind, Mode, Plan};
 use crate::crypto::Cipher;
 use crate::error::{Code, Fault};
 use crate::framing::SchemaRef;
-use crate::value::Layer;
+use crate::value::{self, Layer};
 
 /// A compiled plan with how each of its rules writes values.
 #[derive(Debug)]
@@ -18,13 +18,43 @@ pub struct Lane {
     pub layers: Vec<Layer>,
     /// The rules around the whole body, in the order of sealing.
     pub payload: Vec<u16>,
+    /// What sizes need to know of each leaf.
+    leaves: Vec<LeafSize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LeafSize {
+    kind: LeafKind,
+    /// Bytes that the only rule's layer adds.
+    added: usize,
+    /// Whether there are more rules.
+    nested: bool,
 }
 
 impl Lane {
+    /// Joins a plan with the layers of its rules; the last `payload` of them are around the body.
+    pub fn new(plan: Plan, layers: Vec<Layer>, payload: usize) -> Self {
+        let rules = layers.len();
+        #[allow(clippy::cast_possible_truncation)] // rules are counted in 16 bits
+        let payload = (rules.saturating_sub(payload) as u16)..(rules as u16);
+        let leaves = plan.leaves.iter().map(|leaf| LeafSize {
+            kind: leaf.kind,
+            added: layers[leaf.rules[0] as usize].added(),
+            nested: leaf.rules.len() > 1,
+        });
+        let leaves = leaves.collect();
+        Self { plan, layers, payload: payload.collect(), leaves }
+    }
+
     /// The layer of a rule.
     #[inline]
     pub fn layer(&self, rule: u16) -> Layer {
         self.layers[rule as usize]
+    }
+
+    /// Whether this lane seals.
+    pub fn writes(&self) -> bool {
+        self.plan.mode == Mode::Write
     }
 
     /// Bytes in front of the body and behind it that the payload rules add.
@@ -47,8 +77,13 @@ pub(crate) struct SealedSizes<'a>(pub(crate) &'a Lane);
 
 impl HoleSizes for SealedSizes<'_> {
     #[inline]
-    fn hole_size(&self, leaf: &Leaf, value: &[u8]) -> Result<usize, Code> {
-        Ok(leaf.rules.iter().fold(value.len(), |len, rule| self.0.layer(*rule).sealed_len(leaf.kind, len)))
+    fn hole_size(&self, leaf: LeafId, value: &[u8]) -> Result<usize, Code> {
+        let size = self.0.leaves[leaf as usize];
+        if !size.nested {
+            return Ok(value::sealed_len(size.kind, value.len() + size.added));
+        }
+        let rules = self.0.plan.leaves[leaf as usize].rules.iter();
+        Ok(rules.fold(value.len(), |len, rule| self.0.layer(*rule).sealed_len(size.kind, len)))
     }
 }
 
@@ -60,8 +95,14 @@ pub(crate) struct OpenedSizes<'a> {
 
 impl HoleSizes for OpenedSizes<'_> {
     #[inline]
-    fn hole_size(&self, leaf: &Leaf, value: &[u8]) -> Result<usize, Code> {
-        self.lane.layer(Plan::rule_of_pass(leaf, self.pass)).opened_len(leaf.kind, value)
+    fn hole_size(&self, leaf: LeafId, value: &[u8]) -> Result<usize, Code> {
+        let size = self.lane.leaves[leaf as usize];
+        let added = if size.nested {
+            self.lane.layer(Plan::rule_of_pass(&self.lane.plan.leaves[leaf as usize], self.pass)).added()
+        } else {
+            size.added
+        };
+        value::opened_len(size.kind, added, value)
     }
 }
 
@@ -140,11 +181,4 @@ pub enum Miss {
         /// The version.
         version: i32,
     },
-}
-
-impl Lane {
-    /// Whether this lane seals.
-    pub fn writes(&self) -> bool {
-        self.plan.mode == Mode::Write
-    }
 }

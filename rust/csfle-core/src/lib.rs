@@ -6,6 +6,7 @@
 
 pub mod avro;
 pub mod batch;
+mod copy;
 pub mod crypto;
 pub mod error;
 mod fill;

@@ -37,22 +37,32 @@ impl Layer {
     /// Bytes of the sealed form of a value of `len` bytes.
     #[inline]
     pub fn sealed_len(self, kind: LeafKind, len: usize) -> usize {
-        let ciphertext = len + self.added();
-        match kind {
-            LeafKind::Bytes => ciphertext,
-            LeafKind::Text => STANDARD.encoded_length(ciphertext),
-        }
+        sealed_len(kind, len + self.added())
     }
 
     /// Bytes of what is inside a sealed value, by its length alone.
-    #[inline]
     pub fn opened_len(self, kind: LeafKind, value: &[u8]) -> Result<usize, Code> {
-        let ciphertext = match kind {
-            LeafKind::Bytes => value.len(),
-            LeafKind::Text => decoded_len(value, self.added())?,
-        };
-        ciphertext.checked_sub(self.added()).ok_or(Code::NotCiphertext)
+        opened_len(kind, self.added(), value)
     }
+}
+
+/// Bytes that a value carries for a ciphertext of `len` bytes.
+#[inline]
+pub(crate) fn sealed_len(kind: LeafKind, len: usize) -> usize {
+    match kind {
+        LeafKind::Bytes => len,
+        LeafKind::Text => STANDARD.encoded_length(len),
+    }
+}
+
+/// Bytes of what is inside a value under a layer that adds `added`.
+#[inline]
+pub(crate) fn opened_len(kind: LeafKind, added: usize, value: &[u8]) -> Result<usize, Code> {
+    let ciphertext = match kind {
+        LeafKind::Bytes => value.len(),
+        LeafKind::Text => decoded_len(value, added)?,
+    };
+    ciphertext.checked_sub(added).ok_or(Code::NotCiphertext)
 }
 
 /// Bytes behind padded base64, by its length and padding.

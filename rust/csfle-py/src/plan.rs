@@ -79,9 +79,10 @@ impl Plan {
             let algorithm = Algorithm::parse(algorithm).map_err(key_error)?;
             layers.push(Layer { algorithm, prefixed: *prefixed });
         }
-        let count = |len: usize| u16::try_from(len).map_err(|_| misuse("a plan has at most 65,535 rules"));
-        let payload = (count(field_rules.len())?..count(layers.len())?).collect();
-        Ok(Self { lane: Arc::new(Lane { plan, layers, payload }), schema: schema.0.clone() })
+        if layers.len() > usize::from(u16::MAX) {
+            return Err(misuse("a plan has at most 65,535 rules"));
+        }
+        Ok(Self { lane: Arc::new(Lane::new(plan, layers, payload_rules.len())), schema: schema.0.clone() })
     }
 
     /// Where values are sealed or opened: `(full name of the field, type, rules in WRITE order)`.

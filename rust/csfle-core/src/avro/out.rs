@@ -1,7 +1,12 @@
 //! Where a walk writes: a growing arena, a place of a set size, or nowhere (to measure).
 
+use crate::copy::copy;
+
 /// Takes the bytes of rows, in order.
 pub trait Out {
+    /// Whether what is written is kept. Where it is not, values are only measured, not looked at.
+    const KEEPS: bool = true;
+
     /// Bytes so far.
     fn len(&self) -> usize;
 
@@ -15,8 +20,9 @@ pub trait Out {
     /// [`Code::Internal`]: crate::error::Code::Internal
     fn put(&mut self, bytes: &[u8]) -> bool;
 
-    /// Appends a hole of `length` bytes. False where there is no room.
-    fn hole(&mut self, length: usize) -> bool;
+    /// Appends `before` and a hole of `length` bytes, and tells where the hole starts. None where
+    /// there is no room.
+    fn hole(&mut self, before: [&[u8]; 2], length: usize) -> Option<usize>;
 
     /// Drops everything from `length` on.
     fn truncate(&mut self, length: usize);
@@ -38,9 +44,12 @@ impl Out for Vec<u8> {
     }
 
     #[inline]
-    fn hole(&mut self, length: usize) -> bool {
-        self.resize(self.len() + length, 0);
-        true
+    fn hole(&mut self, before: [&[u8]; 2], length: usize) -> Option<usize> {
+        self.reserve(before[0].len() + before[1].len() + length);
+        before.iter().for_each(|bytes| self.extend_from_slice(bytes));
+        let start = self.len();
+        self.resize(start + length, 0);
+        Some(start)
     }
 
     fn truncate(&mut self, length: usize) {
@@ -84,12 +93,14 @@ impl Out for Fixed<'_> {
     }
 
     #[inline]
-    fn hole(&mut self, length: usize) -> bool {
-        let fits = self.place.len() - self.len >= length;
-        if fits {
-            self.len += length;
-        }
-        fits
+    fn hole(&mut self, before: [&[u8]; 2], length: usize) -> Option<usize> {
+        let (first, second) = (before[0].len(), before[1].len());
+        let free = self.place.get_mut(self.len..)?.get_mut(..first + second + length)?;
+        copy(free.get_mut(..first)?, before[0]);
+        copy(free.get_mut(first..first + second)?, before[1]);
+        let start = self.len + first + second;
+        self.len = start + length;
+        Some(start)
     }
 
     fn truncate(&mut self, length: usize) {
@@ -107,6 +118,8 @@ impl Out for Fixed<'_> {
 pub struct Measure(usize);
 
 impl Out for Measure {
+    const KEEPS: bool = false;
+
     #[inline]
     fn len(&self) -> usize {
         self.0
@@ -119,9 +132,11 @@ impl Out for Measure {
     }
 
     #[inline]
-    fn hole(&mut self, length: usize) -> bool {
+    fn hole(&mut self, before: [&[u8]; 2], length: usize) -> Option<usize> {
+        self.0 += before[0].len() + before[1].len();
+        let start = self.0;
         self.0 += length;
-        true
+        Some(start)
     }
 
     fn truncate(&mut self, length: usize) {

@@ -2,15 +2,15 @@
 
 use super::cursor::Cursor;
 use super::limits;
-use super::out::Out;
+use super::out::{Measure, Out};
 use super::plan::{Leaf, LeafId, LeafKind, Op, Program};
 use super::varint::{MAX_BYTES, write_long};
 use crate::error::{Code, Fault};
 
 /// Says how long the result of a value will be, without making it.
 pub trait HoleSizes {
-    /// Bytes that the result of `value` takes.
-    fn hole_size(&self, leaf: &Leaf, value: &[u8]) -> Result<usize, Code>;
+    /// Bytes that the result of `value` at a leaf takes.
+    fn hole_size(&self, leaf: LeafId, value: &[u8]) -> Result<usize, Code>;
 }
 
 /// A place in the output that waits for the result of a value.
@@ -61,7 +61,7 @@ pub struct Walker {
 }
 
 impl Walker {
-    /// Walks one body: writes it to `out` with holes, and the holes to `holes`.
+    /// Walks one body: writes it to `out` with holes, and hands each hole to `found`.
     ///
     /// On a fault, what was already written of the row is left for the caller to drop.
     pub fn walk<S: HoleSizes, O: Out>(
@@ -71,7 +71,7 @@ impl Walker {
         sizes: &S,
         (row, body): (u32, &[u8]),
         out: &mut O,
-        holes: &mut Vec<Hole>,
+        found: impl FnMut(Hole),
     ) -> Result<Walked, Fault> {
         self.stack.clear();
         self.depth = 0;
@@ -89,7 +89,7 @@ impl Walker {
             walked: Walked::default(),
         };
         let mut pc = 0;
-        match self.run(&mut run, &mut pc, |hole| holes.push(hole)) {
+        match self.run(&mut run, &mut pc, found) {
             Ok(()) => Ok(run.walked),
             Err(code) => {
                 let offset = run.cursor.position();
@@ -107,15 +107,9 @@ impl Walker {
         body: &[u8],
         value: usize,
     ) -> Option<Box<str>> {
-        let mut found = None;
-        let mut holes = Vec::new();
-        let mut out = super::out::Measure::default();
         let stop = Stopping { sizes, body, value };
-        let outcome = self.walk(program, leaves, &stop, (0, body), &mut out, &mut holes);
-        if let Err(fault) = outcome {
-            found = fault.path;
-        }
-        found
+        let outcome = self.walk(program, leaves, &stop, (0, body), &mut Measure::default(), |_| {});
+        outcome.err().and_then(|fault| fault.path)
     }
 
     /// Path of the op at `pc`: those of the calls that led to it, then its own.
@@ -357,16 +351,14 @@ impl<S: HoleSizes, O: Out> Run<'_, S, O> {
         let leaf = &self.leaves[leaf_id as usize];
         let before = self.cursor.position();
         let value = self.cursor.length_delimited()?;
-        if leaf.kind == LeafKind::Text {
+        if O::KEEPS && leaf.kind == LeafKind::Text {
             check_utf8(value)?;
         }
-        let len = self.sizes.hole_size(leaf, value)?;
-        self.copy_to(before)?;
-        self.put_long(i64::try_from(len).map_err(|_| Code::Internal)?)?;
-        let at = self.out.len();
-        if !self.out.hole(len) {
-            return Err(Code::Internal);
-        }
+        let len = self.sizes.hole_size(leaf_id, value)?;
+        let mut length = [0; MAX_BYTES];
+        let taken = write_long(i64::try_from(len).map_err(|_| Code::Internal)?, &mut length);
+        let pending = &self.cursor.since(self.copied)[..before - self.copied];
+        let at = self.out.hole([pending, &length[..taken]], len).ok_or(Code::Internal)?;
         self.copied = self.cursor.position();
         let value_len = value.len();
         Ok(Hole { leaf: leaf_id, row: self.row, value: self.copied - value_len, value_len, at, len })
@@ -401,7 +393,7 @@ struct Stopping<'a, S> {
 }
 
 impl<S: HoleSizes> HoleSizes for Stopping<'_, S> {
-    fn hole_size(&self, leaf: &Leaf, value: &[u8]) -> Result<usize, Code> {
+    fn hole_size(&self, leaf: LeafId, value: &[u8]) -> Result<usize, Code> {
         let end = self.body.len() - value.len();
         let at = value.as_ptr().addr().checked_sub(self.body.as_ptr().addr());
         if at == Some(self.value) && self.value <= end {

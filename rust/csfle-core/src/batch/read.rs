@@ -36,10 +36,8 @@ pub fn decrypted_size<R: Rows + ?Sized>(
     }
     let mut measure = Measure::default();
     let sizes = OpenedSizes { lane, pass: 0 };
-    let mut holes = Vec::new();
     let body = (0, &payload[start..]);
-    let outcome =
-        walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, body, &mut measure, &mut holes);
+    let outcome = walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, body, &mut measure, |_| {});
     outcome.map_or(0, |_| measure.len())
 }
 
@@ -292,8 +290,10 @@ impl Step<'_> {
             if let Some(body) = source(position).filter(|_| !row.dropped) {
                 #[allow(clippy::cast_possible_truncation)] // below ROWS
                 let body = (position as u32, body);
-                let walked =
-                    self.walker.walk(&plan.passes[pass], &plan.leaves, &sizes, body, out, &mut group.holes);
+                let holes = &mut group.holes;
+                let walked = self
+                    .walker
+                    .walk(&plan.passes[pass], &plan.leaves, &sizes, body, out, |hole| holes.push(hole));
                 if let Err(fault) = walked {
                     out.truncate(row.start);
                     group.holes.retain(|hole| hole.at < row.start);

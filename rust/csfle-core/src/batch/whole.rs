@@ -53,7 +53,8 @@ impl<R: Rows + ?Sized> Encryption<'_, R> {
     pub fn to_arenas(&self) -> Vec<(Vec<u8>, Outcome)> {
         let chunks = self.chunks();
         self.pool.run(chunks.len(), chunks, |chunk| {
-            let mut arena = Vec::new();
+            let bytes = chunk.clone().filter_map(|row| self.rows.row(row)).map(<[u8]>::len).sum();
+            let mut arena = Vec::with_capacity(write::likely_size(self.write, chunk.len(), bytes));
             let outcome = write::encrypt(self.write, self.rows, chunk, &mut arena);
             (arena, outcome)
         })
@@ -93,7 +94,9 @@ impl<R: Rows + ?Sized> Decryption<'_, R> {
     pub fn to_arenas(&self) -> Vec<(Vec<u8>, Outcome)> {
         let chunks = self.chunks();
         self.pool.run(chunks.len(), chunks, |chunk| {
-            let mut arena = Vec::new();
+            // Opening never makes a row longer.
+            let most = chunk.clone().filter_map(|row| self.rows.row(row)).map(<[u8]>::len).sum();
+            let mut arena = Vec::with_capacity(most);
             let outcome = read::decrypt(self.table, self.rows, chunk, self.misses, &mut arena);
             (arena, outcome)
         })

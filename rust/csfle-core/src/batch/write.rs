@@ -11,21 +11,33 @@ use crate::fill::{self, Scratch};
 use crate::lane::{SealedSizes, WriteLane};
 use crate::value;
 
+/// Bytes that sealing is likely to add to a row at most, however many leaves its schema has.
+const MOST_LIKELY: usize = 4_096;
+
 /// Bytes of the frame of one body; 0 where the row cannot be walked, which [`encrypt`] reports.
 pub fn encrypted_size(write: &WriteLane, walker: &mut Walker, body: &[u8]) -> usize {
     let lane = &*write.lane;
     let (front, back) = lane.payload_room();
     let mut measure = Measure::default();
-    let mut holes = Vec::new();
     let outcome = walker.walk(
         &lane.plan.passes[0],
         &lane.plan.leaves,
         &SealedSizes(lane),
         (0, body),
         &mut measure,
-        &mut holes,
+        |_| {},
     );
     outcome.map_or(0, |_| write.frame.len() + front + measure.len() + back)
+}
+
+/// Bytes that the frames of so many rows with so many bytes are likely to take: enough where each
+/// leaf stands once in a row, and no promise.
+pub fn likely_size(write: &WriteLane, rows: usize, bytes: usize) -> usize {
+    let lane = &*write.lane;
+    let (front, back) = lane.payload_room();
+    let leaves: usize =
+        lane.plan.leaves.iter().map(|leaf| lane.layer(leaf.rules[0]).added() * 4 / 3 + 4).sum();
+    bytes * 4 / 3 + rows.saturating_mul(write.frame.len() + front + back + leaves.min(MOST_LIKELY))
 }
 
 /// Encrypts the bodies at `range` into `out`.
@@ -114,13 +126,14 @@ impl Chunk<'_> {
         let lane = &*self.write.lane;
         let (front, back) = lane.payload_room();
         let room = |fits: bool| if fits { Ok(()) } else { Err(Fault::of(Code::Internal)) };
-        room(out.put(&self.write.frame) && out.hole(front))?;
+        room(out.hole([&self.write.frame, &[]], front).is_some())?;
         #[allow(clippy::cast_possible_truncation)] // below ROWS
         let row = (row as u32, body);
-        let sizes = SealedSizes(lane);
-        let walked =
-            self.walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, row, out, &mut group.holes)?;
-        room(out.hole(back))?;
+        let (sizes, holes) = (SealedSizes(lane), &mut group.holes);
+        let walked = self
+            .walker
+            .walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, row, out, |hole| holes.push(hole))?;
+        room(out.hole([&[], &[]], back).is_some())?;
         Ok(walked.passed)
     }
 

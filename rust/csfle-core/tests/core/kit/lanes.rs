@@ -112,7 +112,7 @@ impl Setup {
 
     /// Opens frames that must open.
     pub fn open(&self, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
-        open(&self.read(), &some(frames), 1).all()
+        open(&self.read(), &some(frames)[..], 1).all()
     }
 }
 

@@ -80,7 +80,8 @@ pub struct Seen {
 pub fn walk(plan: &Plan, body: &[u8]) -> Result<Seen, Fault> {
     let (mut out, mut holes) = (Vec::new(), Vec::new());
     let walked =
-        Walker::default().walk(&plan.passes[0], &plan.leaves, &Grown, (0, body), &mut out, &mut holes)?;
+        Walker::default()
+            .walk(&plan.passes[0], &plan.leaves, &Grown, (0, body), &mut out, |hole| holes.push(hole))?;
     for hole in &holes {
         assert_eq!(hole.len, hole.value_len + GROWTH);
         out[hole.at..hole.at + hole.len].fill(b'#');
