@@ -138,6 +138,7 @@ class Subject:
         fastavro.schemaless_writer(out, self._schema, row)
         return self.frame(out.getvalue())
 
-    def on_the_wire(self, frame: bytes) -> Any:
+    def on_the_wire(self, frame: bytes | None) -> Any:
         """The row of a frame as it stands there, without any rule."""
+        assert frame is not None
         return fastavro.schemaless_reader(io.BytesIO(frame[5:]), self._schema, None)

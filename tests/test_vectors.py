@@ -27,11 +27,15 @@ SCHEMAS: list[dict[str, Any]] = json.loads((_FOLDER / "avro_schemas.json").read_
 CONF = {"subject.name.strategy": "TOPIC"}
 
 
-def seed(http: DevRegistry, vector: dict[str, Any], *, deks: int | None = None, made: int | None = None) -> None:
+def seed(
+    http: DevRegistry, vector: dict[str, Any], *, deks: int | None = None, made: int | None = None
+) -> None:
     """The registry's state behind a vector; ``deks``: only so many, ``made``: at that moment (ms)."""
     for place, reference in enumerate(vector.get("references", [])):
         payload = {"schema": reference["schema"]}
-        http.store.register(reference["subject"], payload, schema_id=100_000 + 10 * vector["schema_id"] + place)
+        http.store.register(
+            reference["subject"], payload, schema_id=100_000 + 10 * vector["schema_id"] + place
+        )
     added = http.store.register(vector["subject"], vector, schema_id=vector["schema_id"])
     assert added.guid == vector["guid"]
     for kek in vector["keks"]:
@@ -60,7 +64,8 @@ def reader(http: DevRegistry) -> Iterator[Engine]:
 def frames(vector: dict[str, Any]) -> tuple[list[bytes], list[list[tuple[str, bytes]]]]:
     messages = vector["messages"]
     headers = [
-        [(name, bytes.fromhex(value)) for name, value in message["headers_hex"].items()] for message in messages
+        [(name, bytes.fromhex(value)) for name, value in message["headers_hex"].items()]
+        for message in messages
     ]
     return [bytes.fromhex(message["frame_hex"]) for message in messages], headers
 
@@ -116,8 +121,10 @@ class TestEveryMessage:
         for reference in vector.get("references", []):
             fastavro.parse_schema(json.loads(reference["schema"]), named)
         schema = fastavro.parse_schema(json.loads(vector["schema"]), named)
-        rows = [fastavro.schemaless_reader(io.BytesIO(body), schema, None) for body in result.values]
-        assert [comparable(row) for row in rows] == [expected(message["row"]) for message in vector["messages"]]
+        rows = [fastavro.schemaless_reader(io.BytesIO(body or b""), schema, None) for body in result.values]
+        assert [comparable(row) for row in rows] == [
+            expected(message["row"]) for message in vector["messages"]
+        ]
 
 
 def layers_of(vector: dict[str, Any]) -> list[dict[str, Any]]:
@@ -162,6 +169,7 @@ def test_the_lengths_of_sealed_values_are_the_formula(reader: Engine, vector: di
     seen = 0
     for message, header, body in zip(messages, headers, opened, strict=True):
         sealed = message if header else message[17 if message[0] else 5 :]
+        assert body is not None
         before, after = (
             leaves(vector["schema"], part, vector.get("metadata"), references) for part in (sealed, body)
         )
@@ -185,29 +193,35 @@ F1 = (
     '{"type":"record","name":"f1Schema","namespace":"confluent.io.examples","fields":'
     '[{"name":"f1","type":"string","confluent:tags":["PII"]}]}'
 )
+# Wrapped DEK and frame of three messages, as the test suites of all of Confluent's clients have them.
 UPSTREAM = {
-    "AES256_GCM": (
-        "AES256_GCM", 0, "07V2ndh02DA73p+dTybwZFm7DKQSZN1tEwQh+FoX1DZLk4Yj2LLu4omYjp/84tAg3BYlkfGSz+zZacJHIE4=",
-        "0000000001687a67792f6a464e4d562f6546696c6148724d796542676461567a725230756447656f74573863412f4a616c37756b722b"
-        "4d2f797a",
+    ("AES256_GCM", 0): (
+        "07V2ndh02DA73p+dTybwZFm7DKQSZN1tEwQh+FoX1DZLk4Yj2LLu4omYjp/84tAg3BYlkfGSz+zZacJHIE4=",
+        (
+            "0000000001687a67792f6a464e4d562f6546696c6148724d796542676461567a725230756447656f74573863412f4a616c3775"
+            "6b722b4d2f797a"
+        ),
     ),
-    "AES256_SIV": (
-        "AES256_SIV", 0,
-        "YSx3DTlAHrmpoDChquJMifmPntBzxgRVdMzgYL82rgWBKn7aUSnG+WIu9ozBNS3y2vXd++mBtK07w4/W/G6w0da39X9hfOVZsGnkSvry"
-        "/QRht84V8yz3dqKxGMOK5A==",
+    ("AES256_SIV", 0): (
+        (
+            "YSx3DTlAHrmpoDChquJMifmPntBzxgRVdMzgYL82rgWBKn7aUSnG+WIu9ozBNS3y2vXd++mBtK07w4/W/G6w0da39X9hfOVZsGnk"
+            "Svry/QRht84V8yz3dqKxGMOK5A=="
+        ),
         "0000000001484436597478726c426e6b545757394e3656626b3349496e6a57483831786d5968336b3464",
     ),
-    "AES256_GCM, rotated": (
-        "AES256_GCM", 1, "W/v6hOQYq1idVAcs1pPWz9UUONMVZW4IrglTnG88TsWjeCjxmtRQ4VaNe/I5dCfm2zyY9Cu0nqdvqImtUk4=",
-        "000000000178414141414141473448493662316e585058714c79473863494933354e4851736571715543642b49654c65465641654e70"
-        "5353336678506e4a3332413d",
+    ("AES256_GCM", 1): (
+        "W/v6hOQYq1idVAcs1pPWz9UUONMVZW4IrglTnG88TsWjeCjxmtRQ4VaNe/I5dCfm2zyY9Cu0nqdvqImtUk4=",
+        (
+            "000000000178414141414141473448493662316e585058714c79473863494933354e4851736571715543642b49654c65465641"
+            "654e705353336678506e4a3332413d"
+        ),
     ),
-}  # fmt: skip
-"""Algorithm, expiry days, wrapped DEK and frame of the three messages in the test suites of Confluent's clients."""
+}
 
 
-@pytest.mark.parametrize(("algorithm", "days", "material", "frame"), UPSTREAM.values(), ids=list(UPSTREAM))
-def test_upstream_frames(algorithm: str, days: int, material: str, frame: str) -> None:
+@pytest.mark.parametrize(("algorithm", "days"), UPSTREAM)
+def test_upstream_frames(algorithm: str, days: int) -> None:
+    material, frame = UPSTREAM[algorithm, days]
     params = {
         "encrypt.kek.name": "kek1",
         "encrypt.kms.type": "local-kms",
@@ -215,7 +229,14 @@ def test_upstream_frames(algorithm: str, days: int, material: str, frame: str) -
         "encrypt.dek.algorithm": algorithm,
         "encrypt.dek.expiry.days": str(days),
     }
-    rule = {"name": "r", "kind": "TRANSFORM", "mode": "WRITEREAD", "type": "ENCRYPT", "tags": ["PII"], "params": params}
+    rule = {
+        "name": "r",
+        "kind": "TRANSFORM",
+        "mode": "WRITEREAD",
+        "type": "ENCRYPT",
+        "tags": ["PII"],
+        "params": params,
+    }
     message = bytes.fromhex(frame)
     with ExitStack() as stack:
         http = stack.enter_context(DevRegistry(secret="mysecret"))
@@ -240,11 +261,11 @@ def test_all_schemas_are_there() -> None:
 
 @pytest.mark.parametrize("case", SCHEMAS, ids=lambda case: str(case["title"]))
 def test_schemas_are_judged_as_java_judges_them(case: dict[str, Any]) -> None:
-    try:
-        found = sorted(tagged_fields(case["schema"]))
-    except SchemaError as error:
-        # Comments in a schema's JSON are the one thing that Java takes and we refuse, by name.
-        wanted = "ok" if case["title"].endswith("comment in JSON") else "refused"
-        assert (case["java"], error.code == "schema_comment") == (wanted, wanted == "ok")
-    else:
-        assert (case["java"], sorted(case["tagged"])) == ("ok", found)
+    # Comments in a schema's JSON are the one thing that Java takes and we refuse, by name.
+    code = "schema_comment" if case["title"] == "// comment in JSON" else None
+    if case["java"] == "ok" and code is None:
+        assert sorted(tagged_fields(case["schema"])) == sorted(case["tagged"])
+        return
+    with pytest.raises(SchemaError) as caught:
+        tagged_fields(case["schema"])
+    assert code in (None, caught.value.code)

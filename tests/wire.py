@@ -1,4 +1,4 @@
-"""What stands on the wire, seen without our core: a reader of Avro leaves, and the ciphers of ``cryptography``."""
+"""What stands on the wire, seen without our core: an Avro reader, and the ciphers of ``cryptography``."""
 
 from __future__ import annotations
 

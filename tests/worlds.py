@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+import fastavro
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
@@ -16,7 +18,10 @@ from incumbent import KEK, SECRET, SUBJECT, encrypt_rule, field, record
 from wire import unwrap
 
 FLAT = record(
-    field("id", "long"), field("v", "string", "PII"), field("note", "string"), field("w", ["null", "bytes"], "PII")
+    field("id", "long"),
+    field("v", "string", "PII"),
+    field("note", "string"),
+    field("w", ["null", "bytes"], "PII"),
 )
 """Two tagged fields of the two types, beside and around untagged ones."""
 
@@ -44,9 +49,28 @@ def rule(algorithm: str = "AES256_GCM", days: int = 0, kek: str = KEK, **changes
     return encrypt_rule(params=params) | changes
 
 
-def payload_rule(algorithm: str = "AES256_GCM", days: int = 0, kek: str = KEK, **changes: Any) -> dict[str, Any]:
+def payload_rule(
+    algorithm: str = "AES256_GCM", days: int = 0, kek: str = KEK, **changes: Any
+) -> dict[str, Any]:
     """An ENCRYPT_PAYLOAD rule, for the encoding rules."""
     return rule(algorithm, days, kek, name="payload", type="ENCRYPT_PAYLOAD", tags=None) | changes
+
+
+def encode(schema: Any, row: Any) -> bytes:
+    """The Avro body of a row, by fastavro."""
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), row)
+    return out.getvalue()
+
+
+def decode(schema: Any, body: bytes) -> Any:
+    """The row of an Avro body, by fastavro."""
+    return fastavro.schemaless_reader(io.BytesIO(body), fastavro.parse_schema(schema), None)
+
+
+def framed(schema_id: int, body: bytes) -> bytes:
+    """A body behind its schema id."""
+    return b"\x00" + schema_id.to_bytes(4, "big") + body
 
 
 class World:
@@ -62,7 +86,9 @@ class World:
 
     def client(self) -> SchemaRegistryClient:
         """A cold client, as another process would have."""
-        return self._stack.enter_context(SchemaRegistryClient({"url": self.http.url, "max.retries": 0}))
+        client = SchemaRegistryClient({"url": self.http.url, "max.retries": 0})
+        self._stack.enter_context(client)
+        return client
 
     def engine(
         self, conf: Mapping[str, object] | None = None, rule_conf: Mapping[str, object] | None = None

@@ -1,15 +1,26 @@
 """Types of the compiled core. Everything here is immutable and safe to share between threads."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeAlias, final
 
-__all__: list[str]
+__all__ = [
+    "Cipher",
+    "Plan",
+    "Pool",
+    "ReadLane",
+    "Reader",
+    "Schema",
+    "Writer",
+    "build_info",
+    "generate_key",
+    "row_codes",
+]
 
 @final
 class Schema:
     """A schema with every name resolved by Java's rules (the schema table)."""
 
-    def __new__(cls, schema: str, references: Sequence[str] = ()) -> Schema:
+    def __new__(cls, schema: str, references: Sequence[str] = ...) -> Schema:
         """Parse ``schema`` (JSON) after ``references`` (JSON texts, dependencies first).
 
         Raises SchemaError.
@@ -32,6 +43,9 @@ class Schema:
     ) -> list[tuple[str, str, str, list[str], bool]]:
         """Every field: path, full name, type in words, sorted tags, whether it holds a record."""
 
+    def first_misfit(self, row: object) -> str | None:
+        """Path of the first value of a row that does not fit, None where types tell of none."""
+
     def too_deep(self, row: object) -> bool:
         """Whether a row would drive an encoder too deep: nested beyond the limit, or holding itself."""
 
@@ -45,9 +59,7 @@ class Schema:
 class Cipher:
     """One prepared DEK version. Opaque: no repr of the key, no pickle, no way to read it back."""
 
-    def __new__(
-        cls, algorithm: str, key_proto: bytes, *, version: int = 1, provider: str = "auto"
-    ) -> Cipher:
+    def __new__(cls, algorithm: str, key_proto: bytes, *, version: int = 1, provider: str = "auto") -> Cipher:
         """``key_proto``: the serialised Tink key proto that the KMS unwrapped.
 
         ``algorithm``: AES128_GCM | AES256_GCM | AES256_SIV. Raises KeyServiceError (code
@@ -90,7 +102,7 @@ class Plan:
         schema: Schema,
         mode: Literal["WRITE", "READ"],
         field_rules: Sequence[tuple[set[str], str, bool]],
-        payload_rules: Sequence[tuple[str, bool]] = (),
+        payload_rules: Sequence[tuple[str, bool]] = ...,
         *,
         metadata_tags: Mapping[str, Sequence[str]] | None = None,
         latest: tuple[Schema, Mapping[str, Sequence[str]] | None, int | None] | None = None,
@@ -121,13 +133,15 @@ class Plan:
         """Where values are sealed or opened: full name of the field, type, rules in WRITE order."""
 
 # (row, field path, code, message, byte offset)
-_Fault = tuple[int, str | None, str, str, int | None]
+_Fault: TypeAlias = tuple[int, str | None, str, str, int | None]
 
 # What a snapshot lacks: a schema id, a GUID, or a DEK version (lane, rule, version).
-_Miss = tuple[Literal["id"], int] | tuple[Literal["guid"], bytes] | tuple[Literal["dek"], int, int, int]
+_Miss: TypeAlias = (
+    tuple[Literal["id"], int] | tuple[Literal["guid"], bytes] | tuple[Literal["dek"], int, int, int]
+)
 
-# values, faults, misses, lane of each row, (sealed, opened, passed)
-_Result = tuple[Any, list[_Fault], list[_Miss], list[int | None], tuple[int, int, int]]
+# values, faults, misses, lane of each row, (sealed, opened, passed, tombstones)
+_Result: TypeAlias = tuple[Any, list[_Fault], list[_Miss], list[int | None], tuple[int, int, int, int]]
 
 @final
 class Writer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import sys
 import threading
 import weakref
@@ -306,7 +307,7 @@ def _material(entry: Mapping[str, object], key: str, what: str) -> bytes | None:
     text = entry.get(key)
     if not text:
         return None
-    try:
+    with contextlib.suppress(binascii.Error, ValueError):
         return base64.b64decode(str(text), validate=True)
-    except (binascii.Error, ValueError):
-        raise bad_answer(what, f"{key} is not base64") from None
+    # Raised out here: the foreign exception quotes the material.
+    raise bad_answer(what, f"{key} is not base64")

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import Any, Literal, Self, overload
 
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
@@ -107,8 +107,7 @@ class Engine:
         batch: Any = bodies if packed or isinstance(bodies, list) else list(bodies)
         values, faults, _, _, counts = snapshot.writer.encrypt(batch, fork.pool(), threads, packed)
         length = _length(bodies)
-        tombstones = 0 if packed else batch.count(None)
-        self._count_write(length - tombstones, len(faults), tombstones, counts)
+        self._count_write(length, len(faults), counts[3], counts)
         headers = [snapshot.headers] * length if snapshot.headers else None
         return Result(_packed(values) if packed else values, _errors(faults), headers=headers)
 
@@ -146,7 +145,7 @@ class Engine:
             CsfleError: the batch is malformed, or the subject cannot be told.
         """
         side, values, errors, lanes = self._open(topic, field, frames, headers, threads, rows=False)
-        return Result(values, errors, schema_ids=_schema_ids(side, lanes))
+        return Result(values, errors, schema_ids=(_ids(side), lanes))
 
     def serialize(
         self,
@@ -170,7 +169,7 @@ class Engine:
             CsfleError: the schema, a rule or a key cannot be had.
         """
         snapshot = self._write(topic, field, None, framing, rows=True, values=len(rows))
-        assert snapshot.codec is not None  # made for rows
+        assert snapshot.codec is not None  # noqa: S101 - a snapshot for rows has one
         encoded = snapshot.codec.encode(rows)
         batch = (encoded.buffer, encoded.offsets)
         values, faults, _, _, counts = snapshot.writer.encrypt(batch, fork.pool(), threads, packed=False)
@@ -181,7 +180,7 @@ class Engine:
                 spread[row] = value
             values = spread
             errors = sorted(errors + encoded.errors, key=lambda error: error.row)
-        self._count_write(len(rows) - encoded.tombstones, len(errors), encoded.tombstones, counts)
+        self._count_write(len(rows), len(errors), encoded.tombstones, counts)
         headers = [snapshot.headers] * len(rows) if snapshot.headers else None
         return Result(values, errors, headers=headers)
 
@@ -215,7 +214,7 @@ class Engine:
             if misfits:
                 self._counters.add(rows_failed=len(misfits), rows_decrypted=-len(misfits))
                 errors = sorted(errors + misfits, key=lambda error: error.row)
-        return Result(rows, errors, schema_ids=_schema_ids(side, lanes))
+        return Result(rows, errors, schema_ids=(_ids(side), lanes))
 
     def writer_schema(self, topic: str, field: str = "value") -> tuple[int, str]:
         """The subject's latest schema id, and its schema as JSON text with all references written out.
@@ -285,7 +284,7 @@ class Engine:
             self._reads.clear()
         self._keys.close()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -346,31 +345,34 @@ class Engine:
         named = None if headers is None else list(headers)
         header_name = f"__{field}_schema_id"
         room = MISSES_PER_BATCH
+        reader = side.reader
         while True:
             # What is missing is found once a batch; then the batch is opened by one new snapshot.
-            values, faults, misses, lanes, counts = side.reader.decrypt(
+            values, faults, misses, lanes, counts = reader.decrypt(
                 batch, fork.pool(), threads, packed, named, header_name, room
             )
             if not misses:
                 break
             found = misses[:room]
             side.resolve(found)
+            reader = side.resolved
             room -= len(found)
             self._counters.add(misses=len(found))
-        tombstones = 0 if packed else batch.count(None)
         self._counters.add(
             batches=1,
-            rows_decrypted=_length(frames) - tombstones - len(faults),
+            rows_decrypted=_length(frames) - counts[3] - len(faults),
             rows_failed=len(faults),
-            tombstones=tombstones,
+            tombstones=counts[3],
             values_opened=counts[1],
         )
         return side, _packed(values) if packed else values, _errors(faults), lanes
 
-    def _count_write(self, rows: int, failed: int, tombstones: int, counts: tuple[int, int, int]) -> None:
+    def _count_write(
+        self, rows: int, failed: int, tombstones: int, counts: tuple[int, int, int, int]
+    ) -> None:
         self._counters.add(
             batches=1,
-            rows_encrypted=rows - failed,
+            rows_encrypted=rows - tombstones - failed,
             rows_failed=failed,
             tombstones=tombstones,
             values_sealed=counts[0],
@@ -394,6 +396,5 @@ def _errors(faults: Sequence[_Fault], rows: list[int] | None = None) -> list[Row
     ]
 
 
-def _schema_ids(side: ReadSide, lanes: Sequence[int | None]) -> list[int | None]:
-    ids = [lane.version.schema_id for lane in side.lanes]
-    return [None if lane is None else ids[lane] for lane in lanes]
+def _ids(side: ReadSide) -> list[int | None]:
+    return [lane.version.schema_id for lane in side.lanes]

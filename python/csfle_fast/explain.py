@@ -14,6 +14,9 @@ from csfle_fast.rules import EncryptRule, Selection
 __all__ = ["FieldPlan", "explain", "tagged_fields"]
 
 
+_HIT = "a rule hits its tags"
+
+
 @dataclass(frozen=True)
 class FieldPlan:
     """What happens to one field under one rule.
@@ -70,7 +73,9 @@ def tagged_fields(
     return {name: tuple(tags) for name, tags in found.items()}
 
 
-def explain(version: Version, schema: Schema, write: Selection, read: Selection, plan: Plan) -> list[FieldPlan]:
+def explain(
+    version: Version, schema: Schema, write: Selection, read: Selection, plan: Plan
+) -> list[FieldPlan]:
     """Every field that is tagged or hit by a rule, in the order of the wire, one entry a rule.
 
     Args:
@@ -87,18 +92,15 @@ def explain(version: Version, schema: Schema, write: Selection, read: Selection,
     entries: list[FieldPlan] = []
     tags = {pattern: list(tags) for pattern, tags in version.metadata_tags.items()}
     for path, name, kind, field_tags, _ in schema.outline(tags):
-        matching = [
-            rule for rule in rules if field_tags and (not rule.tags or not set(rule.tags).isdisjoint(field_tags))
-        ]
-        for index in sorted(hits.get(name, ())):
-            entries.append(_entry(path, kind, field_tags, rules[index], "encrypt", "a rule hits its tags"))
         if name in hits:
-            continue
-        for rule in matching:
+            hitting = [rules[index] for index in sorted(hits[name])]
+            entries += [_entry(path, kind, field_tags, rule, "encrypt", _HIT) for rule in hitting]
+        elif field_tags:
+            matching = [rule for rule in rules if not rule.tags or not set(rule.tags).isdisjoint(field_tags)]
             reason = f"a rule hits its tags, but {kind} holds neither string nor bytes"
-            entries.append(_entry(path, kind, field_tags, rule, "refuse", reason))
-        if field_tags and not matching:
-            entries.append(_entry(path, kind, field_tags, None, "leave", _why_not(write)))
+            entries += [_entry(path, kind, field_tags, rule, "refuse", reason) for rule in matching]
+            if not matching:
+                entries.append(_entry(path, kind, field_tags, None, "leave", _why_not(write)))
     payload = {rule.name: rule for rule in write.payload_rules + read.payload_rules}
     entries += [_entry("", "body", [], rule, "encrypt", "a payload rule") for rule in payload.values()]
     return entries

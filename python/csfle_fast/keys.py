@@ -366,7 +366,7 @@ class KeyService:
                 return cipher if old is None else old
             raise failure
 
-        # Never served from here: a key would outlive its TTL at the end (READ, WRITE) that asked for it later.
+        # Never served from here: a key would outlive its TTL in the mode (READ, WRITE) that asked later.
         return self._ciphers.get(key, load, max_age=0.0)
 
     def _over_budget(self, rule: EncryptRule, wanted: _DekId) -> None:

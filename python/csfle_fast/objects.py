@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import fastavro
-from fastavro.validation import ValidationError, validate
 
 from csfle_fast._core import Schema
 from csfle_fast.errors import RowError, SchemaError
@@ -62,7 +61,7 @@ class Codec:
 
     def __init__(self, schema: Schema, where: str) -> None:
         self._schema = schema
-        self._raw = schema.kind == "bytes"  # a root bytes schema has the raw bytes as its body
+        self.raw = schema.kind == "bytes"  # a root bytes schema has the raw bytes as its body
         self._recursive = schema.recursive
         try:
             self.parsed: Any = fastavro.parse_schema(
@@ -112,19 +111,17 @@ class Codec:
             row = None
             if body is not None and codec is not None:
                 try:
-                    row = body if codec._raw else read(io.BytesIO(body), codec.parsed, target)
+                    row = body if codec.raw else read(io.BytesIO(body), codec.parsed, target)
                 except Exception as error:  # noqa: BLE001 - its text may quote the value
                     reason = type(error).__name__
                     errors.append(
-                        RowError(
-                            index, None, "not_decodable", f"the body cannot be made a row ({reason})"
-                        )
+                        RowError(index, None, "not_decodable", f"the body cannot be made a row ({reason})")
                     )
             rows.append(row)
         return rows, errors
 
     def _writer(self, out: io.BytesIO) -> Callable[[Any], object]:
-        if self._raw:
+        if self.raw:
             return out.write
         write, parsed, schema = fastavro.schemaless_writer, self.parsed, self._schema
         if not self._recursive:
@@ -144,7 +141,7 @@ class Codec:
                     index, None, "too_deep",
                     "the row nests records more than 512 deep, holds itself, or grows beyond measure",
                 )  # fmt: skip
-            path = None if self._raw else _first_misfit(row, self.parsed)
+            path = None if self.raw else self._schema.first_misfit(row) or None
         except Exception:  # noqa: BLE001 - a row that cannot even be looked at does not fit either
             path = None
         return RowError(index, path, "row_does_not_fit", "the value does not fit the schema")
@@ -152,13 +149,3 @@ class Codec:
 
 class _TooDeepError(Exception):
     """The row would drive the encoder too deep."""
-
-
-def _first_misfit(row: Any, parsed: Any) -> str | None:
-    """Full name of the innermost field that fastavro finds at fault, without the value it quotes."""
-    try:
-        validate(row, parsed, raise_errors=True)
-    except ValidationError as error:
-        names = [str(found.field) for found in error.errors if getattr(found, "field", None)]
-        return names[-1] if names else None
-    return None

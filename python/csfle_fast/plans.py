@@ -91,8 +91,10 @@ class Plans:
         return Compiled(plan, schema, selection.field_rules + selection.payload_rules, version.subject)
 
     def read(self, version: Version, latest: Version | None, *, exact: bool) -> Compiled:
-        """The READ plan of a writer's version. With ``latest``, that decides which fields are opened,
-        and the writer's own rule for a field, where there is one, how.
+        """The READ plan of a writer's version.
+
+        With ``latest``, that decides which fields are opened, and the writer's own rule for a field,
+        where there is one, how.
 
         Raises:
             RuleSetError: foreign_rule, a rule needs another executor; or a rule is not valid.
@@ -104,7 +106,8 @@ class Plans:
             others = self.select(latest, "READ")
             field_rules = own.field_rules + others.field_rules
             encoding = {rule.name for rule in version.rule_set.encoding}
-            foreign = tuple(name for name in own.foreign if name in encoding) + others.foreign + others.migration
+            foreign = tuple(name for name in own.foreign if name in encoding)
+            foreign += others.foreign + others.migration
             beside = (self.schema(latest), _tags(latest), len(others.field_rules))
         self._refuse_foreign(version.subject, foreign, "READ")
         schema = self.schema(version)

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from csfle_fast._core import Cipher, ReadLane, Reader
+from csfle_fast._core import Cipher, Reader, ReadLane
 from csfle_fast.errors import CsfleError
 from csfle_fast.keys import KeyService
 from csfle_fast.objects import Codec
 from csfle_fast.plans import Compiled, Plans
 from csfle_fast.registry import Registry, Version
 from csfle_fast.settings import Settings
+from csfle_fast.subjects import check_field
 
 __all__ = ["MISSES_PER_BATCH", "ReadSide"]
 
@@ -83,6 +84,7 @@ class ReadSide:
         part: str,
         rows: bool,
     ) -> None:
+        check_field(part)
         self._registry = registry
         self._keys = keys
         self._plans = plans
@@ -111,10 +113,15 @@ class ReadSide:
 
     @property
     def reader(self) -> Reader:
-        """The snapshot to open a batch with."""
+        """The snapshot to begin a batch with."""
         if time.monotonic() >= self._forget_at:
             with self._lock:
                 self._forget_refusals()
+        return self._reader
+
+    @property
+    def resolved(self) -> Reader:
+        """The snapshot to go on with after ``resolve``: what was just refused still is."""
         return self._reader
 
     @property
@@ -155,7 +162,9 @@ class ReadSide:
                     self._by_guid[uuid.UUID(version.guid).bytes] = index
                 for rule, settled in enumerate(lane.compiled.rules):
                     try:
-                        newest = self._keys.latest_version(settled, lane.compiled.subject) if settled.rotated else 1
+                        newest = 1
+                        if settled.rotated:
+                            newest = self._keys.latest_version(settled, lane.compiled.subject)
                     except CsfleError:
                         continue  # a reader without access to a key still reads what it may
                     if newest > 0:
@@ -180,7 +189,10 @@ class ReadSide:
         by_record = self._settings.subject_name_strategy in ("RECORD", "TOPIC_RECORD")
         # A strategy by record name has no subject before the schema is known, and the registry takes any.
         subject = f"{topic}-{part}" if by_record else registry.subject(topic, part)
-        version = registry.by_guid(name, subject) if isinstance(name, bytes) else registry.by_id(name, subject)
+        if isinstance(name, bytes):
+            version = registry.by_guid(name, subject)
+        else:
+            version = registry.by_id(name, subject)
         if by_record:
             subject = registry.subject(topic, part, self._plans.schema(version).name)
             version = replace(version, subject=subject)
@@ -194,7 +206,8 @@ class ReadSide:
             return
         settled, subject = lane.compiled.rules[rule], lane.compiled.subject
         try:
-            deks.loaded[version] = self._keys.reader_key(settled, subject, version if settled.rotated else None)
+            number = version if settled.rotated else None
+            deks.loaded[version] = self._keys.reader_key(settled, subject, number)
             until = self._keys.reader_fresh_until(settled, subject, version)
             self.fresh_until = min(self.fresh_until, until)
         except CsfleError as error:
@@ -240,8 +253,9 @@ class ReadSide:
             )
             for lane in self.lanes
         ]
-        refused_ids = {name: refuse(error) for name, error in self._refused.items() if isinstance(name, int)}
-        refused_guids = {name: refuse(error) for name, error in self._refused.items() if isinstance(name, bytes)}
+        refused = {name: refuse(error) for name, error in self._refused.items()}
+        refused_ids = {name: place for name, place in refused.items() if isinstance(name, int)}
+        refused_guids = {name: place for name, place in refused.items() if isinstance(name, bytes)}
         return Reader(lanes, self._by_id, self._by_guid, refused_ids, refused_guids, refusals)
 
 

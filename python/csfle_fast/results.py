@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from csfle_fast.errors import RowError
@@ -30,29 +31,42 @@ class PackedRows(NamedTuple):
 class Result(Generic[V_co]):
     """The outcome of a batch.
 
+    Args:
+        values: see below.
+        errors: see below.
+        schema_ids: the ids of the writer schemas that the batch met, and for each row which of them.
+        headers: see below.
+
     Attributes:
         values: one value a row, in order, None where the row failed or was None; or, for a packed
             batch, a PackedRows.
         errors: one RowError for each row that failed, in row order.
-        schema_ids: on READ, the id of each row's writer schema; None where it is not known (a
-            failed row, a tombstone, or a schema that is known by GUID alone). Empty on WRITE.
         headers: with ``framing="header"``, the headers to produce each row with. Empty otherwise.
     """
 
-    __slots__ = ("errors", "headers", "schema_ids", "values")
+    __slots__ = ("_schema_ids", "errors", "headers", "values")
 
     def __init__(
         self,
         values: V_co,
         errors: list[RowError],
         *,
-        schema_ids: list[int | None] | None = None,
+        schema_ids: tuple[Sequence[int | None], Sequence[int | None]] = ((), ()),
         headers: list[Headers] | None = None,
     ) -> None:
         self.values = values
         self.errors = errors
-        self.schema_ids: list[int | None] = schema_ids or []
+        self._schema_ids = schema_ids
         self.headers: list[Headers] = headers or []
+
+    @property
+    def schema_ids(self) -> list[int | None]:
+        """On READ, the id of each row's writer schema; empty on WRITE.
+
+        None where it is not known: a failed row, a tombstone, or a schema that is known by GUID alone.
+        """
+        ids, lanes = self._schema_ids
+        return [None if lane is None else ids[lane] for lane in lanes]
 
     def raise_for_errors(self) -> None:
         """Raise the first row's error, with a note on how many more there are; nothing if all is well.

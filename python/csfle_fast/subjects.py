@@ -14,7 +14,7 @@ from csfle_fast.errors import ConfigError, CsfleError, RegistryError
 from csfle_fast.registry_errors import NOT_FOUND
 from csfle_fast.settings import Settings
 
-__all__ = ["SubjectNames"]
+__all__ = ["SubjectNames", "check_field"]
 
 T = TypeVar("T")
 
@@ -52,8 +52,7 @@ class SubjectNames:
 
     def subject(self, topic: str, field: str, record_name: str | None) -> str:
         """The subject; see ``Registry.subject``."""
-        if field not in ("key", "value"):
-            raise ConfigError(f'field must be "key" or "value", not {field!r}')
+        check_field(field)
         strategy = self._strategy
         if callable(strategy):
             # The user's own function is asked every time: what it depends on is not ours to know.
@@ -108,6 +107,12 @@ class SubjectNames:
         except Exception as error:  # noqa: BLE001 - the function is the user's
             failure = f"failed ({type(error).__name__})"
         raise ConfigError(f"topic {topic}: the subject.name.strategy function {failure}", "bad_strategy")
+
+
+def check_field(field: str) -> None:
+    """Raise a ConfigError unless ``field`` is one of the two parts of a record."""
+    if field not in ("key", "value"):
+        raise ConfigError(f'field must be "key" or "value", not {field!r}')
 
 
 def _named(strategy: str, topic: str, field: str, record_name: str | None) -> str:

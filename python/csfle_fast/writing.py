@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from csfle_fast._core import Writer
 from csfle_fast.errors import BatchError, RegistryError
@@ -45,8 +46,7 @@ class WriteSnapshot:
     fresh_until: float
 
 
-@dataclass(frozen=True)
-class WriteTarget:
+class WriteTarget(NamedTuple):
     """What a snapshot is for: topic, key or value, pinned schema id, framing, rows or bodies."""
 
     topic: str
@@ -107,15 +107,16 @@ class WriteSnapshots:
         version = latest
         if target.schema_id is not None and target.schema_id != latest.schema_id:
             version = registry.member(subject, target.schema_id)
-        same = old is not None and old.version == version and old.compiled.subject == subject and version is latest
-        compiled = old.compiled if same and old else self._plans.write(version, latest, exact=target.rows)
+        # What an old snapshot was compiled from still holds; only its keys are over.
+        same = old if old and old.version == version == latest and old.compiled.subject == subject else None
+        compiled = same.compiled if same else self._plans.write(version, latest, exact=target.rows)
         # Keys are asked for on every rule run, also where no value will be sealed: Java and Go readers
         # look for the KEK of a record that holds none.
         keys = tuple(self._keys.writer_key(rule, subject, values) for rule in compiled.rules)
         codec = None
         if target.rows:
             where = f"subject {subject}, schema id {version.schema_id}"
-            codec = old.codec if same and old else Codec(compiled.schema, where)
+            codec = same.codec if same else Codec(compiled.schema, where)
         frame, headers = _framing(version, target)
         snapshot = WriteSnapshot(
             writer=Writer(compiled.plan, [key.cipher for key in keys], frame),
@@ -145,6 +146,6 @@ def _framing(version: Version, target: WriteTarget) -> tuple[bytes, Headers]:
         return _MAGIC_ID + version.schema_id.to_bytes(4, "big"), []
     if target.framing == "header":
         if version.guid is None:
-            raise RegistryError("no_guid", f"subject {version.subject}: the registry tells no GUID to frame with")
+            raise RegistryError("no_guid", f"subject {version.subject}: the registry tells no GUID")
         return b"", [(f"__{target.field}_schema_id", _MAGIC_GUID + uuid.UUID(version.guid).bytes)]
     raise BatchError("bad_framing", 'framing is "prefix" or "header"')

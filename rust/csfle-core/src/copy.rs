@@ -7,6 +7,8 @@ pub(crate) fn copy(into: &mut [u8], from: &[u8]) {
     match from.len() {
         16..=32 => overlapping::<16>(into, from),
         8..16 => overlapping::<8>(into, from),
+        4..8 => overlapping::<4>(into, from),
+        2..4 => overlapping::<2>(into, from),
         1 => into[0] = from[0],
         0 => {}
         _ => into.copy_from_slice(from),

@@ -76,7 +76,8 @@ fn text_range(layer: Layer, slot: Slot) -> std::ops::Range<usize> {
     start..start + slot.text
 }
 
-/// Seals every hole of a group of rows. `body(row)` is the body that the row was walked from.
+/// Seals every hole of a group of rows, and counts the seals. `body(row)` is the body that the row
+/// was walked from.
 pub(crate) fn seal<'a>(
     write: &WriteLane,
     holes: &[Hole],
@@ -84,7 +85,7 @@ pub(crate) fn seal<'a>(
     out: &mut [u8],
     scratch: &mut Scratch,
     nonces: &mut Nonces,
-) -> Result<(), Code> {
+) -> Result<u64, Code> {
     let lane = &*write.lane;
     for (rule, (layer, cipher)) in (0u16..).zip(lane.layers.iter().zip(&write.ciphers)) {
         let added = layer.added();
@@ -108,9 +109,11 @@ pub(crate) fn seal<'a>(
         }
         seal_scratch(lane, *layer, cipher, holes, out, scratch, nonces)?;
     }
+    let mut seals = holes.len();
     for hole in holes {
         let leaf = &lane.plan.leaves[hole.leaf as usize];
         if leaf.rules.len() > 1 {
+            seals += leaf.rules.len() - 1;
             let text = &body(hole.row)[hole.value..hole.value + hole.value_len];
             seal_nested(
                 write,
@@ -122,7 +125,7 @@ pub(crate) fn seal<'a>(
             )?;
         }
     }
-    Ok(())
+    Ok(seals as u64)
 }
 
 fn seal_scratch(

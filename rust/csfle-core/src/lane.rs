@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::avro::{HoleSizes, LeafId, LeafKind, Mode, Plan};
+use crate::avro::{HoleSizes, LeafId, LeafKind, Mode, Plan, Program};
 use crate::crypto::Cipher;
 use crate::error::{Code, Fault};
 use crate::framing::SchemaRef;
@@ -57,6 +57,11 @@ impl Lane {
         self.plan.mode == Mode::Write
     }
 
+    /// Whether bodies are handed on as they are.
+    pub(crate) fn copies(&self) -> bool {
+        self.payload.is_empty() && self.plan.passes.iter().all(Program::is_copy)
+    }
+
     /// Bytes in front of the body and behind it that the payload rules add.
     pub(crate) fn payload_room(&self) -> (usize, usize) {
         self.payload.iter().fold((0, 0), |(front, back), rule| {
@@ -76,7 +81,8 @@ impl Lane {
 pub(crate) struct SealedSizes<'a>(pub(crate) &'a Lane);
 
 impl HoleSizes for SealedSizes<'_> {
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // one of three calls around each value
     fn hole_size(&self, leaf: LeafId, value: &[u8]) -> Result<usize, Code> {
         let size = self.0.leaves[leaf as usize];
         if !size.nested {
@@ -94,7 +100,8 @@ pub(crate) struct OpenedSizes<'a> {
 }
 
 impl HoleSizes for OpenedSizes<'_> {
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // one of three calls around each value
     fn hole_size(&self, leaf: LeafId, value: &[u8]) -> Result<usize, Code> {
         let size = self.lane.leaves[leaf as usize];
         let added = if size.nested {

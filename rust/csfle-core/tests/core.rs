@@ -1,5 +1,8 @@
 //! The tests of the core, as one binary: one file for each concept.
 
+// clippy.toml allows these in `#[test]` functions; what those call together is test code too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[path = "core/batch.rs"]
 mod batch;
 #[path = "core/batch_failures.rs"]

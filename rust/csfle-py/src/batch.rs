@@ -1,5 +1,6 @@
 //! What a call on a batch gives back.
 
+use csfle_core::avro::Arena;
 use csfle_core::batch::{Counts, Outcome, Packed, Rows};
 use csfle_core::framing::SchemaRef;
 use csfle_core::lane::Miss;
@@ -39,35 +40,60 @@ pub enum PyMiss<'py> {
     Dek(&'static str, u32, u16, i32),
 }
 
-/// `(values, faults, misses, lanes, (sealed, opened, passed))`.
+/// `(values, faults, misses, lanes, (sealed, opened, passed, tombstones))`.
 pub type Result<'py> =
-    (Bound<'py, PyAny>, Vec<RowFault>, Vec<PyMiss<'py>>, Vec<Option<u32>>, (u64, u64, u64));
+    (Bound<'py, PyAny>, Vec<RowFault>, Vec<PyMiss<'py>>, Vec<Option<u32>>, (u64, u64, u64, usize));
 
 /// Chunks of a list result as a list of bytes; None where a row failed or is a tombstone.
 pub fn list_result<'py>(
     py: Python<'py>,
     rows: &Borrowed<'_>,
-    chunks: Vec<(Vec<u8>, Outcome)>,
+    chunks: Vec<(Arena, Outcome)>,
     refusals: &[(String, String)],
 ) -> PyResult<Result<'py>> {
-    let list = PyList::empty(py);
-    let mut outcomes = Vec::with_capacity(chunks.len());
-    for (arena, outcome) in chunks {
+    // With something missing the batch is run again as a whole: no value is looked at.
+    let incomplete = chunks.iter().any(|(_, outcome)| !outcome.misses.is_empty());
+    let values = chunks.iter().flat_map(|(arena, outcome)| {
         let mut failed = outcome.faults.iter().map(|(row, _)| *row).peekable();
-        let incomplete = !outcome.misses.is_empty(); // run again as a whole: no value is looked at
         let mut start = 0;
-        for (row, end) in outcome.rows.clone().zip(&outcome.ends) {
-            if failed.next_if_eq(&row).is_some() || incomplete || rows.row(row).is_none() {
-                list.append(py.None())?;
-            } else {
-                list.append(PyBytes::new(py, &arena[start..*end]))?;
-            }
+        outcome.rows.clone().zip(&outcome.ends).map(move |(row, end)| {
+            let bytes = &arena.as_slice()[start..*end];
             start = *end;
-        }
-        outcomes.push(outcome);
-    }
-    Ok(result(py, list.into_any(), outcomes, refusals))
+            let lost = failed.next_if_eq(&row).is_some() || incomplete || rows.row(row).is_none();
+            (!lost).then(|| PyBytes::new(py, bytes))
+        })
+    });
+    let list = PyList::new(py, Exact { values, left: rows.len() })?;
+    Ok(result(
+        py,
+        list.into_any(),
+        rows.tombstones(),
+        chunks.into_iter().map(|(_, outcome)| outcome).collect(),
+        refusals,
+    ))
 }
+
+/// An iterator whose length is known although its parts' is not added up: a list is made at its
+/// final size.
+struct Exact<I> {
+    values: I,
+    left: usize,
+}
+
+impl<I: Iterator> Iterator for Exact<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        self.left = self.left.saturating_sub(1);
+        self.values.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<I: Iterator> ExactSizeIterator for Exact<I> {}
 
 /// A packed result as `(bytes, bytes of int64 offsets)`. `fill` writes it into a buffer of `size`
 /// bytes, which may turn out too large.
@@ -89,12 +115,13 @@ pub fn packed_result<'py>(
     }
     let offsets: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_ne_bytes()).collect();
     let pair = (buffer, PyBytes::new(py, &offsets)).into_pyobject(py)?.into_any();
-    Ok(result(py, pair, outcomes, refusals))
+    Ok(result(py, pair, 0, outcomes, refusals))
 }
 
 fn result<'py>(
     py: Python<'py>,
     values: Bound<'py, PyAny>,
+    tombstones: usize,
     outcomes: Vec<Outcome>,
     refusals: &[(String, String)],
 ) -> Result<'py> {
@@ -113,5 +140,5 @@ fn result<'py>(
         Miss::Schema(SchemaRef::Guid(guid)) => PyMiss::Guid("guid", PyBytes::new(py, &guid)),
         Miss::Dek { lane, rule, version } => PyMiss::Dek("dek", lane, rule, version),
     });
-    (values, faults, misses.collect(), lanes, (counts.sealed, counts.opened, counts.passed))
+    (values, faults, misses.collect(), lanes, (counts.sealed, counts.opened, counts.passed, tombstones))
 }

@@ -8,80 +8,79 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::errors::batch_error;
 
+/// Values of the schema id header, one for each row.
+type HeaderValues<'py> = Option<Vec<Option<Bound<'py, PyBytes>>>>;
+
 /// The objects of a batch, held for the whole call.
-pub enum Held<'py> {
-    /// A list's items, and the values of their schema id headers.
-    List { rows: Vec<Option<Bound<'py, PyBytes>>>, headers: Option<Vec<Option<Bound<'py, PyBytes>>>> },
+pub struct Held<'py> {
+    rows: HeldRows<'py>,
+    headers: HeaderValues<'py>,
+}
+
+enum HeldRows<'py> {
+    /// A list's items. The tuple is ours alone, whatever becomes of the list.
+    Items(Bound<'py, PyTuple>),
     /// A buffer that nobody can write to, and checked offsets.
-    Frozen {
-        buffer: Bound<'py, PyBytes>,
-        offsets: Vec<usize>,
-        headers: Option<Vec<Option<Bound<'py, PyBytes>>>>,
-    },
+    Frozen(Bound<'py, PyBytes>, Vec<usize>),
     /// A copy of any other buffer.
-    Copied { buffer: Vec<u8>, offsets: Vec<usize>, headers: Option<Vec<Option<Bound<'py, PyBytes>>>> },
+    Copied(Vec<u8>, Vec<usize>),
 }
 
 impl<'py> Held<'py> {
     /// Takes `list[bytes | None]` or `(buffer, int64 offsets)`, and headers for each row.
     pub fn new(batch: &Bound<'py, PyAny>, headers: Option<(&Bound<'py, PyAny>, &str)>) -> PyResult<Self> {
-        if let Ok(list) = batch.cast::<PyList>() {
-            let rows = list
-                .iter()
-                .enumerate()
-                .map(|(index, item)| item_bytes(item, index))
-                .collect::<PyResult<Vec<_>>>()?;
-            let headers = header_values(headers, rows.len())?;
-            return Ok(Self::List { rows, headers });
-        }
+        let rows = match batch.cast::<PyList>() {
+            Ok(list) => HeldRows::Items(list.to_tuple()),
+            Err(_) => Self::packed(batch)?,
+        };
+        let count = match &rows {
+            HeldRows::Items(items) => items.len(),
+            HeldRows::Frozen(_, offsets) | HeldRows::Copied(_, offsets) => offsets.len() - 1,
+        };
+        Ok(Self { rows, headers: header_values(headers, count)? })
+    }
+
+    fn packed(batch: &Bound<'py, PyAny>) -> PyResult<HeldRows<'py>> {
         let (buffer, offsets): (Bound<'py, PyAny>, Bound<'py, PyAny>) = batch.extract().map_err(|_| {
             PyTypeError::new_err("a batch is a list of bytes or a pair (buffer, int64 offsets)")
         })?;
         let offsets = PyBuffer::<i64>::get(&offsets)
             .map_err(|_| PyTypeError::new_err("offsets are a contiguous buffer of int64"))?
             .to_vec(batch.py())?;
-        if let Ok(buffer) = buffer.cast_into::<PyBytes>() {
-            let offsets = checked(&offsets, buffer.as_bytes().len())?;
-            let headers = header_values(headers, offsets.len() - 1)?;
-            return Ok(Self::Frozen { buffer, offsets, headers });
+        if let Ok(bytes) = buffer.cast::<PyBytes>() {
+            let offsets = checked(&offsets, bytes.as_bytes().len())?;
+            return Ok(HeldRows::Frozen(bytes.clone(), offsets));
         }
-        let (buffer, _): (Bound<'py, PyAny>, Bound<'py, PyAny>) = batch.extract()?;
         let buffer = PyBuffer::<u8>::get(&buffer)
             .map_err(|_| PyTypeError::new_err("the buffer of a batch is a contiguous buffer of bytes"))?
             .to_vec(batch.py())?;
         let offsets = checked(&offsets, buffer.len())?;
-        let headers = header_values(headers, offsets.len() - 1)?;
-        Ok(Self::Copied { buffer, offsets, headers })
+        Ok(HeldRows::Copied(buffer, offsets))
     }
 
     /// The rows, borrowed: what may be looked at while other Python threads run.
-    pub fn rows(&self) -> Borrowed<'_> {
-        match self {
-            Self::List { rows, headers } => {
-                Borrowed { rows: RowBytes::Items(slices(rows)), headers: headers.as_deref().map(slices) }
+    pub fn rows(&self) -> PyResult<Borrowed<'_>> {
+        let rows = match &self.rows {
+            HeldRows::Items(items) => {
+                let items = items.iter_borrowed().enumerate().map(|(index, item)| item_bytes(item, index));
+                RowBytes::Items(items.collect::<PyResult<_>>()?)
             }
-            Self::Frozen { buffer, offsets, headers } => Borrowed {
-                rows: RowBytes::Packed(buffer.as_bytes(), offsets),
-                headers: headers.as_deref().map(slices),
-            },
-            Self::Copied { buffer, offsets, headers } => {
-                Borrowed { rows: RowBytes::Packed(buffer, offsets), headers: headers.as_deref().map(slices) }
-            }
-        }
+            HeldRows::Frozen(buffer, offsets) => RowBytes::Packed(buffer.as_bytes(), offsets),
+            HeldRows::Copied(buffer, offsets) => RowBytes::Packed(buffer, offsets),
+        };
+        let headers = self.headers.as_ref();
+        let headers =
+            headers.map(|values| values.iter().map(|value| Some(value.as_ref()?.as_bytes())).collect());
+        Ok(Borrowed { rows, headers })
     }
 }
 
-fn slices<'a>(held: &'a [Option<Bound<'_, PyBytes>>]) -> Vec<Option<&'a [u8]>> {
-    held.iter().map(|item| item.as_ref().map(pyo3::types::PyBytesMethods::as_bytes)).collect()
-}
-
-fn item_bytes(item: Bound<'_, PyAny>, index: usize) -> PyResult<Option<Bound<'_, PyBytes>>> {
+fn item_bytes<'a>(item: pyo3::Borrowed<'a, '_, PyAny>, index: usize) -> PyResult<Option<&'a [u8]>> {
     if item.is_none() {
         return Ok(None);
     }
-    item.cast_into::<PyBytes>().map(Some).map_err(|error| {
-        let found =
-            error.into_inner().get_type().name().map_or_else(|_| "object".into(), |name| name.to_string());
+    item.extract::<&'a [u8]>().map(Some).map_err(|_| {
+        let found = item.get_type().name().map_or_else(|_| "object".into(), |name| name.to_string());
         PyTypeError::new_err(format!("row {index} is {found}, not bytes or None"))
     })
 }
@@ -98,7 +97,7 @@ fn checked(offsets: &[i64], len: usize) -> PyResult<Vec<usize>> {
 fn header_values<'py>(
     headers: Option<(&Bound<'py, PyAny>, &str)>,
     rows: usize,
-) -> PyResult<Option<Vec<Option<Bound<'py, PyBytes>>>>> {
+) -> PyResult<HeaderValues<'py>> {
     let Some((headers, name)) = headers else {
         return Ok(None);
     };
@@ -149,6 +148,14 @@ enum RowBytes<'a> {
 }
 
 impl Borrowed<'_> {
+    /// Rows that are None.
+    pub fn tombstones(&self) -> usize {
+        match &self.rows {
+            RowBytes::Items(items) => items.iter().filter(|row| row.is_none()).count(),
+            RowBytes::Packed(..) => 0,
+        }
+    }
+
     /// Bytes of all rows.
     pub fn bytes(&self) -> usize {
         match &self.rows {

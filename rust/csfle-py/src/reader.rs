@@ -94,7 +94,7 @@ impl Reader {
         misses: usize,
     ) -> PyResult<Result<'py>> {
         let held = Held::new(batch, headers.map(|headers| (headers, header_name)))?;
-        let rows = held.rows();
+        let rows = held.rows()?;
         let bytes = rows.bytes();
         let work = Decryption { table: &self.table, rows: &rows, misses, pool: &pool.0, threads };
         if packed {

@@ -75,14 +75,19 @@ impl Schema {
     }
 
     /// The same schema as one JSON text with full names and references written out.
-    fn codec_schema(&self) -> String {
-        self.0.codec_json()
+    fn codec_schema(&self) -> PyResult<String> {
+        self.0.codec_json().map_err(schema_error)
     }
 
     /// Whether a row would drive an encoder too deep: it nests records beyond the limit, holds
     /// itself, or grows beyond measure when its shared parts are written out.
     fn too_deep(&self, row: &Bound<'_, PyAny>) -> PyResult<bool> {
         objects::too_deep(&self.0, row)
+    }
+
+    /// Path of the first value of a row that does not fit, None where types tell of none.
+    fn first_misfit(&self, row: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+        objects::first_misfit(&self.0, row)
     }
 
     fn __repr__(&self) -> String {

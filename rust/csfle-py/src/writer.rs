@@ -45,7 +45,7 @@ impl Writer {
         packed: bool,
     ) -> PyResult<Result<'py>> {
         let held = Held::new(batch, None)?;
-        let rows = held.rows();
+        let rows = held.rows()?;
         let bytes = rows.bytes();
         let work = Encryption { write: &self.0, rows: &rows, pool: &pool.0, threads };
         if packed {

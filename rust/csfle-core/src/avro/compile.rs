@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::limits;
-use super::plan::{Leaf, LeafId, LeafKind, Mode, Op, Plan, PlanOptions, Program};
+use super::place::{Leaves, Place};
+use super::plan::{LeafKind, Mode, Op, Plan, PlanOptions, Program, position};
 use crate::error::SchemaError;
-use crate::schema::{FieldId, Hits, Inheritance, Record, Schema, Type, TypeId};
+use crate::schema::{Hits, Inheritance, Record, Schema, Type, TypeId};
 
 /// Records written out inside each other before a call is made instead: keeps the compiler's own
 /// recursion short whatever the schema.
@@ -37,56 +38,10 @@ fn reachable_layers(schema: &Schema, hits: &Hits, inheritance: Inheritance) -> u
     }
     // Tags that reach into a record add the rules of the enclosing field to those of the inner one.
     let enclosing = hits.iter().filter(|((record, field), _)| match schema.get(*record) {
-        Type::Record(r) => !is_plain_primitive(schema.get(r.fields[*field as usize].ty)),
+        Type::Record(r) => !schema.get(r.fields[*field as usize].ty).is_plain_primitive(),
         _ => false,
     });
     most + enclosing.map(|(_, rules)| rules.len()).max().unwrap_or(0)
-}
-
-#[derive(Default)]
-struct Leaves {
-    list: Vec<Leaf>,
-    ids: HashMap<(FieldId, bool, Vec<u16>), LeafId>,
-}
-
-impl Leaves {
-    fn id(&mut self, field: FieldId, kind: LeafKind, rules: &[u16]) -> LeafId {
-        let list = &mut self.list;
-        *self.ids.entry((field, kind == LeafKind::Text, rules.to_vec())).or_insert_with(|| {
-            list.push(Leaf { kind, rules: rules.into(), field });
-            position(list.len() - 1)
-        })
-    }
-}
-
-/// Where the compiler stands.
-#[derive(Clone, Default)]
-struct Place {
-    /// The innermost field, and the rules that hit its leaves.
-    field: Option<FieldId>,
-    rules: Vec<u16>,
-    /// Path from the root or the procedure.
-    path: String,
-    /// Records entered below the procedure's own.
-    levels: u32,
-    /// Types entered below the procedure.
-    nesting: u32,
-    /// Whether this is the field's own type, not an item or branch of it.
-    direct: bool,
-    /// Whether this is a branch of a field's union of several types.
-    of_several: bool,
-}
-
-impl Place {
-    fn inside(&self, suffix: &str) -> Self {
-        Self {
-            path: format!("{}{suffix}", self.path),
-            nesting: self.nesting + 1,
-            direct: false,
-            of_several: false,
-            ..self.clone()
-        }
-    }
 }
 
 struct Compiler<'a> {
@@ -235,6 +190,11 @@ impl<'a> Compiler<'a> {
 
     fn value(&mut self, id: TypeId, place: &Place) -> Result<(), SchemaError> {
         let ty = self.schema.get(id);
+        if !self.schema.takes_bytes(id) && !self.active(id, &place.rules) {
+            // Nothing to walk. Records of no bytes that hold each other twice would else be walked
+            // through 2^n times without an op, or a byte, to count.
+            return Ok(());
+        }
         match ty {
             Type::Array(items) => self.blocks(*items, &place.inside("[]"), false)?,
             Type::Map(values) => self.blocks(*values, &place.inside("{}"), true)?,
@@ -296,7 +256,7 @@ impl<'a> Compiler<'a> {
         let field = &record.fields[index];
         let field_id = (id, position(index));
         let mut rules = self.hits.get(&field_id).cloned().unwrap_or_default();
-        if self.options.inheritance == Inheritance::Java && is_plain_primitive(self.schema.get(field.ty)) {
+        if self.options.inheritance == Inheritance::Java && self.schema.get(field.ty).is_plain_primitive() {
             rules.extend(&inner.rules);
             rules.sort_unstable();
             rules.dedup();
@@ -327,7 +287,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn blocks(&mut self, items: TypeId, place: &Place, keys: bool) -> Result<(), SchemaError> {
-        let takes_bytes = keys || self.takes_bytes(items);
+        let takes_bytes = keys || self.schema.takes_bytes(items);
         let start = self.emit(Op::Blocks { end: 0, takes_bytes }, &place.path);
         if keys {
             self.emit(if self.options.exact { Op::Text } else { Op::Bytes }, &place.path);
@@ -417,24 +377,6 @@ impl<'a> Compiler<'a> {
         false
     }
 
-    /// Whether every value of this type takes at least one byte.
-    fn takes_bytes(&self, id: TypeId) -> bool {
-        let mut seen = HashSet::new();
-        let mut open = vec![id];
-        while let Some(id) = open.pop() {
-            if !seen.insert(id) {
-                continue; // met twice: a record that holds itself with nothing around has no value
-            }
-            match self.schema.get(id) {
-                Type::Null => {}
-                Type::Fixed(fixed) if fixed.size == 0 => {}
-                Type::Record(record) => open.extend(record.fields.iter().map(|field| field.ty)),
-                _ => return true,
-            }
-        }
-        false
-    }
-
     fn check_size(&self) -> Result<(), SchemaError> {
         if self.ops.len() > limits::PLAN_OPS {
             return Err(SchemaError::of(
@@ -444,23 +386,4 @@ impl<'a> Compiler<'a> {
         }
         Ok(())
     }
-}
-
-fn is_plain_primitive(ty: &Type) -> bool {
-    matches!(
-        ty,
-        Type::Null
-            | Type::Boolean
-            | Type::Int
-            | Type::Long
-            | Type::Float
-            | Type::Double
-            | Type::Bytes
-            | Type::String
-    )
-}
-
-#[allow(clippy::cast_possible_truncation)] // far below limits::PLAN_OPS, or a size that the schema bounds to 31 bits
-fn position(at: usize) -> u32 {
-    at as u32
 }

@@ -6,13 +6,15 @@ mod compile;
 mod cursor;
 pub mod limits;
 mod out;
+mod place;
 mod plan;
+mod run;
 mod varint;
 mod walk;
 
 pub use compile::compile;
 pub use cursor::Cursor;
-pub use out::{Fixed, Measure, Out};
+pub use out::{Arena, Fixed, Measure, Out};
 pub use plan::{Leaf, LeafId, LeafKind, Mode, Plan, PlanOptions, Program};
 pub use varint::write_long;
 pub use walk::{Hole, HoleSizes, Walked, Walker};

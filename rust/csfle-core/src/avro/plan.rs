@@ -126,3 +126,10 @@ impl Plan {
         leaf.rules[leaf.rules.len() - 1 - pass]
     }
 }
+
+/// A position in a plan, or a number that its schema bounds to 31 bits.
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // a plan has fewer ops than limits::PLAN_OPS
+pub(super) fn position(at: usize) -> u32 {
+    at as u32
+}

@@ -51,3 +51,32 @@ pub fn write_long(value: i64, buffer: &mut [u8; MAX_BYTES]) -> usize {
     buffer[at] = rest as u8;
     at + 1
 }
+
+/// A length below a mebibyte as its bytes in a word, lowest first, and how many they are; 0 of them
+/// for a longer one. A word goes to memory in one store, where single bytes would be read back.
+#[inline]
+pub(super) fn short_length(length: usize) -> (u32, usize) {
+    let bits = length as u64;
+    match length {
+        0..0x40 => (low(bits << 1), 1),
+        0x40..0x2000 => (low((bits << 1) & 0x7f | 0x80 | (bits >> 6) << 8), 2),
+        0x2000..0x10_0000 => {
+            (low((bits << 1) & 0x7f | 0x80 | ((bits >> 6) & 0x7f | 0x80) << 8 | (bits >> 13) << 16), 3)
+        }
+        _ => (0, 0),
+    }
+}
+
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // at most three bytes are set
+fn low(word: u64) -> u32 {
+    word as u32
+}
+
+/// Bytes that a long takes.
+#[inline]
+#[allow(clippy::cast_sign_loss)] // zig-zag is defined on the bits
+pub(super) fn long_len(value: i64) -> usize {
+    let bits = u64::BITS - (((value << 1) ^ (value >> 63)) as u64 | 1).leading_zeros();
+    bits.div_ceil(7) as usize
+}

@@ -3,8 +3,8 @@
 use super::cursor::Cursor;
 use super::limits;
 use super::out::{Measure, Out};
-use super::plan::{Leaf, LeafId, LeafKind, Op, Program};
-use super::varint::{MAX_BYTES, write_long};
+use super::plan::{Leaf, LeafId, Op, Program, position};
+use super::run::{Run, check_utf8};
 use crate::error::{Code, Fault};
 
 /// Says how long the result of a value will be, without making it.
@@ -333,58 +333,6 @@ impl Walker {
     }
 }
 
-struct Run<'a, S, O> {
-    program: &'a Program,
-    leaves: &'a [Leaf],
-    sizes: &'a S,
-    row: u32,
-    cursor: Cursor<'a>,
-    /// Everything of the body before this is in the output.
-    copied: usize,
-    out: &'a mut O,
-    walked: Walked,
-}
-
-impl<S: HoleSizes, O: Out> Run<'_, S, O> {
-    #[inline]
-    fn hole(&mut self, leaf_id: LeafId) -> Result<Hole, Code> {
-        let leaf = &self.leaves[leaf_id as usize];
-        let before = self.cursor.position();
-        let value = self.cursor.length_delimited()?;
-        if O::KEEPS && leaf.kind == LeafKind::Text {
-            check_utf8(value)?;
-        }
-        let len = self.sizes.hole_size(leaf_id, value)?;
-        let mut length = [0; MAX_BYTES];
-        let taken = write_long(i64::try_from(len).map_err(|_| Code::Internal)?, &mut length);
-        let pending = &self.cursor.since(self.copied)[..before - self.copied];
-        let at = self.out.hole([pending, &length[..taken]], len).ok_or(Code::Internal)?;
-        self.copied = self.cursor.position();
-        let value_len = value.len();
-        Ok(Hole { leaf: leaf_id, row: self.row, value: self.copied - value_len, value_len, at, len })
-    }
-
-    /// Copies the body up to `end`, from where copying stopped.
-    #[inline]
-    fn copy_to(&mut self, end: usize) -> Result<(), Code> {
-        let pending = self.cursor.since(self.copied);
-        let pending = &pending[..end - self.copied];
-        if self.out.put(pending) { Ok(()) } else { Err(Code::Internal) }
-    }
-
-    #[inline]
-    fn put_long(&mut self, value: i64) -> Result<(), Code> {
-        let mut bytes = [0; MAX_BYTES];
-        let taken = write_long(value, &mut bytes);
-        if self.out.put(&bytes[..taken]) { Ok(()) } else { Err(Code::Internal) }
-    }
-
-    #[inline]
-    fn flush(&mut self) -> Result<(), Code> {
-        self.copy_to(self.cursor.position())
-    }
-}
-
 /// Sizes that fault at one value, to learn its path.
 struct Stopping<'a, S> {
     sizes: &'a S,
@@ -402,15 +350,4 @@ impl<S: HoleSizes> HoleSizes for Stopping<'_, S> {
             self.sizes.hole_size(leaf, value)
         }
     }
-}
-
-#[inline]
-fn check_utf8(text: &[u8]) -> Result<(), Code> {
-    if text.is_ascii() || std::str::from_utf8(text).is_ok() { Ok(()) } else { Err(Code::InvalidUtf8) }
-}
-
-#[inline]
-#[allow(clippy::cast_possible_truncation)] // a plan has fewer ops than limits::PLAN_OPS
-fn position(pc: usize) -> u32 {
-    pc as u32
 }

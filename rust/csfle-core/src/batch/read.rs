@@ -17,7 +17,7 @@ use crate::value;
 /// Plaintext between the stages of a group, in one thread; a single larger row stands alone.
 const STAGED: usize = 24 << 10;
 
-/// At most the bytes of a row's body: exact where one pass does it all.
+/// At most the bytes of a row's body: exact where one pass does it all, to the end of the row.
 pub fn decrypted_size<R: Rows + ?Sized>(
     table: &ReadTable,
     walker: &mut Walker,
@@ -27,7 +27,9 @@ pub fn decrypted_size<R: Rows + ?Sized>(
     let Some(payload) = rows.row(index) else {
         return 0;
     };
-    let Ok((lane, start)) = find(table, payload, rows.header(index)) else {
+    let found =
+        named(payload, rows.header(index)).and_then(|(name, start)| Ok((lane_of(table, name)?, start)));
+    let Ok((lane, start)) = found else {
         return 0;
     };
     let lane = &*table.lanes[lane as usize].lane;
@@ -37,8 +39,8 @@ pub fn decrypted_size<R: Rows + ?Sized>(
     let mut measure = Measure::default();
     let sizes = OpenedSizes { lane, pass: 0 };
     let body = (0, &payload[start..]);
-    let outcome = walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, body, &mut measure, |_| {});
-    outcome.map_or(0, |_| measure.len())
+    let _ = walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, body, &mut measure, |_| {});
+    measure.len()
 }
 
 enum Lost {
@@ -46,16 +48,19 @@ enum Lost {
     Miss(Miss),
 }
 
-/// The lane of a row, and where its body starts.
+/// The name of a row's writer schema, and where its body starts.
 #[inline]
-fn find(table: &ReadTable, payload: &[u8], header: Option<&[u8]>) -> Result<(u32, usize), Lost> {
-    let fault = |code| Lost::Fault(Fault::of(code));
-    let (name, start) = match header {
-        Some(value) => (SchemaRef::from_header(value).map_err(fault)?, 0),
-        None => SchemaRef::from_payload(payload).map_err(fault)?,
+fn named(payload: &[u8], header: Option<&[u8]>) -> Result<(SchemaRef, usize), Lost> {
+    let found = match header {
+        Some(value) => SchemaRef::from_header(value).map(|name| (name, 0)),
+        None => SchemaRef::from_payload(payload),
     };
+    found.map_err(|code| Lost::Fault(Fault::of(code)))
+}
+
+fn lane_of(table: &ReadTable, name: SchemaRef) -> Result<u32, Lost> {
     match table.schemas.get(&name) {
-        Some(Ok(lane)) => Ok((*lane, start)),
+        Some(Ok(lane)) => Ok(*lane),
         Some(Err(fault)) => Err(Lost::Fault(fault.clone())),
         None => Err(Lost::Miss(Miss::Schema(name))),
     }
@@ -80,6 +85,7 @@ pub fn decrypt<R: Rows + ?Sized, O: Out>(
         misses: misses.min(MISSES_PER_BATCH),
         group: Group::default(),
         sources: Vec::with_capacity(ROWS),
+        last: None,
     };
     let mut next = range.start;
     while next < range.end {
@@ -99,6 +105,8 @@ struct Chunk<'a> {
     /// Where the bytes of each row of the group stand that the next step reads: in the row itself,
     /// or in a stage. None where there are none.
     sources: Vec<Option<Range<usize>>>,
+    /// The writer schema met last, and its lane.
+    last: Option<(SchemaRef, u32)>,
 }
 
 impl Chunk<'_> {
@@ -121,7 +129,7 @@ impl Chunk<'_> {
             let mut found = None;
             let mut source = None;
             if let Some(payload) = rows.row(index) {
-                match find(self.table, payload, rows.header(index)) {
+                match self.find(payload, rows.header(index)) {
                     Ok((this, body)) => {
                         bytes += payload.len() - body;
                         let too_much = bytes > STAGED && self.table.lanes[this as usize].lane.staged();
@@ -145,6 +153,18 @@ impl Chunk<'_> {
         }
         outcome.ends.extend(self.group.rows.iter().map(|row| row.end));
         first + self.group.rows.len()
+    }
+
+    /// The lane of a row, and where its body starts. Neighbours mostly have the same writer schema.
+    #[inline]
+    fn find(&mut self, payload: &[u8], header: Option<&[u8]>) -> Result<(u32, usize), Lost> {
+        let (name, start) = named(payload, header)?;
+        if let Some((_, lane)) = self.last.filter(|(last, _)| *last == name) {
+            return Ok((lane, start));
+        }
+        let lane = lane_of(self.table, name)?;
+        self.last = Some((name, lane));
+        Ok((lane, start))
     }
 
     /// Takes the group through all steps of its lane: payload rules from the outermost in, then
@@ -172,7 +192,7 @@ impl Chunk<'_> {
             let source = |row: usize| -> Option<&[u8]> {
                 let range = sources[row].clone()?;
                 if staged {
-                    Some(&from.bytes[range])
+                    Some(&from.arena.as_slice()[range])
                 } else {
                     rows.row(first + row).map(|payload| &payload[range])
                 }
@@ -181,9 +201,8 @@ impl Chunk<'_> {
                 step.pass(pass, &source, out, outcome);
                 continue;
             }
-            to.clear();
-            to.reserve(sources.iter().flatten().map(Range::len).sum());
-            step.pass(pass, &source, &mut to.bytes, outcome);
+            to.restart(sources.iter().flatten().map(Range::len).sum());
+            step.pass(pass, &source, &mut to.arena, outcome);
             for (source, row) in self.sources.iter_mut().zip(&step.group.rows) {
                 *source = source.take().filter(|_| !row.dropped).map(|_| row.start..row.end);
             }
@@ -201,15 +220,14 @@ impl Chunk<'_> {
         outcome: &mut Outcome,
     ) {
         let stage = &mut self.stages[0];
-        stage.clear();
-        stage.reserve(self.sources.iter().flatten().map(Range::len).sum());
+        stage.restart(self.sources.iter().flatten().map(Range::len).sum());
         for (source, row) in self.sources.iter_mut().zip(&mut self.group.rows) {
             let Some((range, payload)) = source.take().zip(rows.row(row.index)) else {
                 continue;
             };
-            let start = stage.bytes.len();
-            stage.bytes.extend_from_slice(&payload[range]);
-            match open_payload((lane_index, read), &mut stage.bytes, start) {
+            let start = stage.arena.len();
+            stage.arena.put(&payload[range]);
+            match open_payload((lane_index, read), stage.arena.bytes(), start) {
                 Ok(inner) => {
                     outcome.counts.opened += read.lane.payload.len() as u64;
                     *source = Some(inner);

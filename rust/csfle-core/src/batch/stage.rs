@@ -2,38 +2,36 @@
 
 use zeroize::Zeroize;
 
-/// A buffer that is wiped when it is dropped, as far as it was used.
+use crate::avro::{Arena, Out};
+
+/// An arena that is wiped when it is dropped, as far as it was used.
 #[derive(Default)]
 pub(super) struct Stage {
-    pub(super) bytes: Vec<u8>,
+    pub(super) arena: Arena,
     most: usize,
 }
 
 impl Stage {
-    /// Empties it for the next group.
-    pub(super) fn clear(&mut self) {
-        self.most = self.most.max(self.bytes.len());
-        self.bytes.clear();
-    }
-
-    /// Makes room before plaintext moves in, so that growing never leaves a copy behind.
-    pub(super) fn reserve(&mut self, bytes: usize) {
-        if self.bytes.capacity() < bytes {
+    /// Empties it for the next group, and makes room for `bytes` before plaintext moves in, so that
+    /// growing never leaves a copy behind.
+    pub(super) fn restart(&mut self, bytes: usize) {
+        self.most = self.most.max(self.arena.len());
+        self.arena.truncate(0);
+        if self.arena.room() < bytes {
             self.wipe();
-            self.bytes = Vec::with_capacity(bytes);
+            self.arena = Arena::with_room(bytes);
         }
     }
 
     fn wipe(&mut self) {
-        self.clear();
-        self.bytes.resize(self.most, 0);
-        self.bytes.zeroize();
+        self.arena.used_up_to(self.most).zeroize();
         self.most = 0;
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        self.most = self.most.max(self.arena.len());
         self.wipe();
     }
 }

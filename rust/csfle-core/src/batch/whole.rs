@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::pack::{Packed, pack};
 use super::{Outcome, Rows, read, write};
-use crate::avro::Walker;
+use crate::avro::{Arena, Walker};
 use crate::lane::{ReadTable, WriteLane};
 use crate::parallel::{Pool, chunks};
 
@@ -50,11 +50,11 @@ impl<R: Rows + ?Sized> Encryption<'_, R> {
     }
 
     /// The frames, one arena a chunk.
-    pub fn to_arenas(&self) -> Vec<(Vec<u8>, Outcome)> {
+    pub fn to_arenas(&self) -> Vec<(Arena, Outcome)> {
         let chunks = self.chunks();
         self.pool.run(chunks.len(), chunks, |chunk| {
             let bytes = chunk.clone().filter_map(|row| self.rows.row(row)).map(<[u8]>::len).sum();
-            let mut arena = Vec::with_capacity(write::likely_size(self.write, chunk.len(), bytes));
+            let mut arena = Arena::with_room(write::likely_size(self.write, chunk.len(), bytes));
             let outcome = write::encrypt(self.write, self.rows, chunk, &mut arena);
             (arena, outcome)
         })
@@ -91,12 +91,12 @@ impl<R: Rows + ?Sized> Decryption<'_, R> {
     }
 
     /// The bodies, one arena a chunk.
-    pub fn to_arenas(&self) -> Vec<(Vec<u8>, Outcome)> {
+    pub fn to_arenas(&self) -> Vec<(Arena, Outcome)> {
         let chunks = self.chunks();
         self.pool.run(chunks.len(), chunks, |chunk| {
             // Opening never makes a row longer.
             let most = chunk.clone().filter_map(|row| self.rows.row(row)).map(<[u8]>::len).sum();
-            let mut arena = Vec::with_capacity(most);
+            let mut arena = Arena::with_room(most);
             let outcome = read::decrypt(self.table, self.rows, chunk, self.misses, &mut arena);
             (arena, outcome)
         })

@@ -14,12 +14,16 @@ use crate::value;
 /// Bytes that sealing is likely to add to a row at most, however many leaves its schema has.
 const MOST_LIKELY: usize = 4_096;
 
-/// Bytes of the frame of one body; 0 where the row cannot be walked, which [`encrypt`] reports.
+/// At most the bytes of the frame of one body: exact where it can be walked to its end, and else
+/// what [`encrypt`] writes before it meets the fault and takes the row out again.
 pub fn encrypted_size(write: &WriteLane, walker: &mut Walker, body: &[u8]) -> usize {
     let lane = &*write.lane;
+    if lane.copies() {
+        return write.frame.len() + body.len();
+    }
     let (front, back) = lane.payload_room();
     let mut measure = Measure::default();
-    let outcome = walker.walk(
+    let _ = walker.walk(
         &lane.plan.passes[0],
         &lane.plan.leaves,
         &SealedSizes(lane),
@@ -27,7 +31,7 @@ pub fn encrypted_size(write: &WriteLane, walker: &mut Walker, body: &[u8]) -> us
         &mut measure,
         |_| {},
     );
-    outcome.map_or(0, |_| write.frame.len() + front + measure.len() + back)
+    write.frame.len() + front + measure.len() + back
 }
 
 /// Bytes that the frames of so many rows with so many bytes are likely to take: enough where each
@@ -49,6 +53,10 @@ pub fn encrypt<R: Rows + ?Sized, O: Out>(
 ) -> Outcome {
     let mut outcome =
         Outcome { rows: range.clone(), ends: Vec::with_capacity(range.len()), ..Outcome::default() };
+    if write.lane.copies() {
+        frame_only(write, rows, range, out, &mut outcome);
+        return outcome;
+    }
     let expected = range.len().saturating_mul(write.lane.plan.leaves.len() + write.lane.payload.len());
     let mut chunk = match Nonces::for_chunk(expected) {
         Ok(nonces) => Chunk { write, walker: Walker::default(), scratch: Scratch::default(), nonces },
@@ -63,6 +71,26 @@ pub fn encrypt<R: Rows + ?Sized, O: Out>(
         chunk.group(rows, start..range.end.min(start + ROWS), out, &mut group, &mut outcome);
     }
     outcome
+}
+
+/// Puts frames around bodies that no rule touches.
+fn frame_only<R: Rows + ?Sized, O: Out>(
+    write: &WriteLane,
+    rows: &R,
+    range: Range<usize>,
+    out: &mut O,
+    outcome: &mut Outcome,
+) {
+    for index in range {
+        if let Some(body) = rows.row(index) {
+            let start = out.len();
+            if !(out.put(&write.frame) && out.put(body)) {
+                out.truncate(start);
+                outcome.faults.push((index, Fault::of(Code::Internal)));
+            }
+        }
+        outcome.ends.push(out.len());
+    }
 }
 
 struct Chunk<'a> {
@@ -103,9 +131,9 @@ impl Chunk<'_> {
         let body = |row: u32| rows.row(first + row as usize).unwrap_or_default();
         let filled =
             fill::seal(self.write, &group.holes, body, out.bytes(), &mut self.scratch, &mut self.nonces);
-        let sealed = filled.and_then(|()| self.payloads(rows, out, group));
+        let sealed = filled.and_then(|values| Ok(values + self.payloads(rows, out, group)?));
         match sealed {
-            Ok(payloads) => outcome.counts.sealed += group.holes.len() as u64 + payloads,
+            Ok(seals) => outcome.counts.sealed += seals,
             Err(code) => {
                 // Nothing of the group may leave with a hole open.
                 outcome.faults.retain(|(index, _)| *index < first);
@@ -126,14 +154,14 @@ impl Chunk<'_> {
         let lane = &*self.write.lane;
         let (front, back) = lane.payload_room();
         let room = |fits: bool| if fits { Ok(()) } else { Err(Fault::of(Code::Internal)) };
-        room(out.hole([&self.write.frame, &[]], front).is_some())?;
+        room(out.put(&self.write.frame) && out.gap(front))?;
         #[allow(clippy::cast_possible_truncation)] // below ROWS
         let row = (row as u32, body);
         let (sizes, holes) = (SealedSizes(lane), &mut group.holes);
         let walked = self
             .walker
             .walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, row, out, |hole| holes.push(hole))?;
-        room(out.hole([&[], &[]], back).is_some())?;
+        room(out.gap(back))?;
         Ok(walked.passed)
     }
 

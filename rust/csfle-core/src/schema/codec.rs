@@ -5,29 +5,49 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::{Schema, Type, TypeId};
+use crate::avro::limits;
+use crate::error::SchemaError;
 
-pub(super) fn codec_json(schema: &Schema) -> String {
-    let mut writer = Writer { schema, written: HashSet::new() };
-    writer.value(schema.root, "").to_string()
+pub(super) fn codec_json(schema: &Schema) -> Result<String, SchemaError> {
+    let mut writer = Writer { schema, written: HashSet::new(), depth: 0, deepest: 0 };
+    let json = writer.value(schema.root, "");
+    // A long chain of references becomes one deep text where each type is written at its first use.
+    if writer.deepest > limits::SCHEMA_DEPTH {
+        return Err(SchemaError::of("schema_too_deep", "the schema with its references is nested too deep"));
+    }
+    Ok(json.to_string())
 }
 
 struct Writer<'a> {
     schema: &'a Schema,
     written: HashSet<TypeId>,
+    depth: usize,
+    deepest: usize,
 }
 
 impl Writer<'_> {
     /// `space` is the namespace that an Avro library would give a name without a dot here.
     fn value(&mut self, id: TypeId, space: &str) -> Value {
         let ty = self.schema.get(id);
-        let name = ty.name().map(|name| {
-            if name.contains('.') || space.is_empty() { name.to_owned() } else { format!(".{name}") }
-        });
+        let name = ty.name().map(|name| apart(name, space));
         if let Some(name) = &name
             && !self.written.insert(id)
         {
             return json!(name);
         }
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+        let json = if self.depth > limits::SCHEMA_DEPTH {
+            Value::Null
+        } else {
+            self.definition(id, name.as_deref(), space)
+        };
+        self.depth -= 1;
+        json
+    }
+
+    fn definition(&mut self, id: TypeId, name: Option<&str>, space: &str) -> Value {
+        let ty = self.schema.get(id);
         let mut object = Map::new();
         match ty {
             Type::Array(items) => {
@@ -70,7 +90,9 @@ impl Writer<'_> {
         if let Some(name) = name {
             object.insert("name".into(), json!(name));
             if !ty.aliases().is_empty() {
-                object.insert("aliases".into(), json!(ty.aliases()));
+                let space = name.rsplit_once('.').map_or("", |(space, _)| space);
+                let aliases: Vec<String> = ty.aliases().iter().map(|alias| apart(alias, space)).collect();
+                object.insert("aliases".into(), json!(aliases));
             }
         }
         if let Some(logical) =
@@ -84,6 +106,12 @@ impl Writer<'_> {
         object.insert("type".into(), json!(ty.kind()));
         Value::Object(object)
     }
+}
+
+/// A full name where an Avro library would put names without a dot into `space`: a name without a
+/// namespace gets a dot in front to stay out of it.
+fn apart(name: &str, space: &str) -> String {
+    if name.contains('.') || space.is_empty() { name.to_owned() } else { format!(".{name}") }
 }
 
 /// Whether a logical type keeps Avro's rules. One that does not is ignored, as Java ignores it;

@@ -9,6 +9,7 @@ mod outline;
 mod parse;
 mod resolve;
 mod select;
+mod shape;
 mod tags;
 
 pub use outline::OutlineField;
@@ -116,6 +117,7 @@ pub struct Schema {
     logical: Vec<Option<serde_json::Map<String, serde_json::Value>>>,
     root: TypeId,
     recursive: bool,
+    takes_bytes: Vec<bool>,
 }
 
 impl Schema {
@@ -139,6 +141,11 @@ impl Schema {
         self.recursive
     }
 
+    /// Whether every value of a type takes at least one byte.
+    pub fn takes_bytes(&self, id: TypeId) -> bool {
+        self.takes_bytes[id.0 as usize]
+    }
+
     /// Kind of the root, in Avro's own word.
     pub fn kind(&self) -> &'static str {
         self.get(self.root).kind()
@@ -147,6 +154,11 @@ impl Schema {
     /// Full name of the root, where it has one.
     pub fn name(&self) -> Option<&str> {
         self.get(self.root).name()
+    }
+
+    /// Whether a type carries a logical type, valid or not.
+    pub fn is_logical(&self, id: TypeId) -> bool {
+        self.logical[id.0 as usize].is_some()
     }
 
     /// Every record of the table with its id.
@@ -167,7 +179,7 @@ impl Schema {
 
     /// The schema as one JSON text: full names everywhere, references written out where they are
     /// first used. What an Avro library needs to know, no more.
-    pub fn codec_json(&self) -> String {
+    pub fn codec_json(&self) -> Result<String, SchemaError> {
         codec::codec_json(self)
     }
 }
@@ -191,6 +203,11 @@ impl Type {
             Type::Enum(_) => "enum",
             Type::Record(_) => "record",
         }
+    }
+
+    /// Whether it is one of the eight kinds that have no name and nothing inside.
+    pub fn is_plain_primitive(&self) -> bool {
+        self.name().is_none() && !matches!(self, Type::Array(_) | Type::Map(_) | Type::Union(_))
     }
 
     /// Full name of a named type.

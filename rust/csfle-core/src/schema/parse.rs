@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::names;
 use super::{Enum, Field, Fixed, Record, Schema, Type, TypeId};
+use super::{names, shape};
 use crate::avro::limits;
 use crate::error::SchemaError;
 
@@ -40,13 +40,16 @@ pub(super) fn parse(schema: &str, references: &[&str]) -> Result<Schema, SchemaE
 }
 
 fn parse_here(schema: &str, references: &[&str]) -> Result<Schema, SchemaError> {
+    let documents =
+        references.iter().chain([&schema]).map(|text| read_json(text)).collect::<Result<Vec<_>, _>>()?;
     let mut parser = Parser::default();
-    for text in references {
-        parser.document(text)?;
+    let mut root = TypeId(0);
+    for document in &documents {
+        root = parser.value(document, None, 0)?; // the last is the schema itself
     }
-    let root = parser.document(schema)?;
-    let recursive = contains_itself(&parser.types);
-    Ok(Schema { types: parser.types, logical: parser.logical, root, recursive })
+    let recursive = shape::contains_itself(&parser.types);
+    let takes_bytes = shape::takes_bytes(&parser.types);
+    Ok(Schema { types: parser.types, logical: parser.logical, root, recursive, takes_bytes })
 }
 
 /// Nesting of brackets outside strings: what the JSON parser would recurse.
@@ -102,18 +105,14 @@ fn read_json(text: &str) -> Result<Value, SchemaError> {
 }
 
 #[derive(Default)]
-struct Parser {
+struct Parser<'j> {
     types: Vec<Type>,
     logical: Vec<Option<Map<String, Value>>>,
     /// Full name to its type and the JSON that defined it (to tell an equal redefinition).
-    named: HashMap<String, (TypeId, Value)>,
+    named: HashMap<String, (TypeId, &'j Value)>,
 }
 
-impl Parser {
-    fn document(&mut self, text: &str) -> Result<TypeId, SchemaError> {
-        self.value(&read_json(text)?, None, 0)
-    }
-
+impl<'j> Parser<'j> {
     fn add(&mut self, ty: Type, json: Option<&Map<String, Value>>) -> Result<TypeId, SchemaError> {
         let id = u32::try_from(self.types.len()).map_err(|_| too_deep())?;
         let logical: Map<String, Value> = json
@@ -127,7 +126,7 @@ impl Parser {
         Ok(TypeId(id))
     }
 
-    fn value(&mut self, json: &Value, space: Option<&str>, depth: usize) -> Result<TypeId, SchemaError> {
+    fn value(&mut self, json: &'j Value, space: Option<&str>, depth: usize) -> Result<TypeId, SchemaError> {
         if depth > limits::SCHEMA_DEPTH {
             return Err(too_deep());
         }
@@ -159,7 +158,7 @@ impl Parser {
 
     fn union(
         &mut self,
-        branches: &[Value],
+        branches: &'j [Value],
         space: Option<&str>,
         depth: usize,
     ) -> Result<TypeId, SchemaError> {
@@ -182,8 +181,8 @@ impl Parser {
 
     fn object(
         &mut self,
-        json: &Value,
-        object: &Map<String, Value>,
+        json: &'j Value,
+        object: &'j Map<String, Value>,
         space: Option<&str>,
         depth: usize,
     ) -> Result<TypeId, SchemaError> {
@@ -211,8 +210,8 @@ impl Parser {
     fn named(
         &mut self,
         kind: &str,
-        json: &Value,
-        object: &Map<String, Value>,
+        json: &'j Value,
+        object: &'j Map<String, Value>,
         space: Option<&str>,
         depth: usize,
     ) -> Result<TypeId, SchemaError> {
@@ -224,7 +223,7 @@ impl Parser {
         names::check_namespace(namespace)?;
         let full = names::full(namespace, simple);
         if let Some((id, before)) = self.named.get(&full) {
-            if before == json {
+            if *before == json {
                 return Ok(*id);
             }
             return Err(SchemaError::invalid(format!("the name {full:?} is defined twice, differently")));
@@ -242,7 +241,7 @@ impl Parser {
         };
         let is_record = matches!(ty, Type::Record(_));
         let id = self.add(ty, Some(object))?;
-        self.named.insert(full.clone(), (id, json.clone()));
+        self.named.insert(full.clone(), (id, json));
         if is_record {
             let parsed = self.fields(object, &full, namespace, depth)?;
             if let Type::Record(record) = &mut self.types[id.0 as usize] {
@@ -254,7 +253,7 @@ impl Parser {
 
     fn fields(
         &mut self,
-        object: &Map<String, Value>,
+        object: &'j Map<String, Value>,
         record: &str,
         space: Option<&str>,
         depth: usize,
@@ -279,7 +278,7 @@ impl Parser {
 
     fn field(
         &mut self,
-        json: &Value,
+        json: &'j Value,
         record: &str,
         space: Option<&str>,
         depth: usize,
@@ -364,36 +363,4 @@ fn fixed(object: &Map<String, Value>, name: String, aliases: Vec<String>) -> Res
         Some(size) => Ok(Fixed { name, size, aliases }),
         None => Err(SchemaError::invalid(format!("fixed {name:?} has no size that is a number of bytes"))),
     }
-}
-
-/// Whether any type can be reached from itself; iterative, since the table may be deep.
-fn contains_itself(types: &[Type]) -> bool {
-    const NEW: u8 = 0;
-    const OPEN: u8 = 1;
-    const DONE: u8 = 2;
-    let mut state = vec![NEW; types.len()];
-    for start in 0..types.len() {
-        if state[start] != NEW {
-            continue;
-        }
-        state[start] = OPEN;
-        let mut stack = vec![(start, types[start].children())];
-        while let Some((at, children)) = stack.last_mut() {
-            match children.pop() {
-                None => {
-                    state[*at] = DONE;
-                    stack.pop();
-                }
-                Some(TypeId(child)) => match state[child as usize] {
-                    OPEN => return true,
-                    NEW => {
-                        state[child as usize] = OPEN;
-                        stack.push((child as usize, types[child as usize].children()));
-                    }
-                    _ => {}
-                },
-            }
-        }
-    }
-    false
 }

@@ -38,9 +38,10 @@ impl Resolution {
             (Type::Array(w), Type::Array(r)) | (Type::Map(w), Type::Map(r)) => open.push((*w, *r)),
             (Type::Record(w), Type::Record(r)) => {
                 for (w_index, w_field) in (0u32..).zip(&w.fields) {
-                    let matching = (0u32..).zip(&r.fields).find(|(_, field)| {
-                        field.name == w_field.name || field.aliases.contains(&w_field.name)
-                    });
+                    let fields = || (0u32..).zip(&r.fields);
+                    let matching = fields().find(|(_, field)| field.name == w_field.name);
+                    let matching = matching
+                        .or_else(|| fields().find(|(_, field)| field.aliases.contains(&w_field.name)));
                     if let Some((r_index, r_field)) = matching {
                         self.0.entry((from, w_index)).or_default().insert((to, r_index));
                         open.push((w_field.ty, r_field.ty));

@@ -3,7 +3,7 @@
 use csfle_core::error::Code;
 
 use crate::kit::bodies::{Body, body};
-use crate::kit::plans::{EXACT, READ, WRITE, fault, filled, found, plan, record_of, walk};
+use crate::kit::plans::{EXACT, READ, WRITE, fault, filled, found, plan, record_of, walk, walk_with};
 
 const STRINGS: &str = r#"{"type":"array","items":"string"}"#;
 const INTS: &str = r#"{"type":"array","items":"int"}"#;
@@ -176,9 +176,7 @@ fn the_limit_starts_anew_with_every_row() {
     let whole = body().long(65_536).long(0).text("x").0;
     let mut walker = csfle_core::avro::Walker::default();
     for _ in 0..5 {
-        let grown = &crate::kit::plans::Grown;
-        let mut out = Vec::new();
-        assert!(walker.walk(&plan.passes[0], &plan.leaves, grown, (0, &whole), &mut out, |_| {}).is_ok());
+        assert!(walk_with(&mut walker, &plan, &whole).is_ok());
     }
 }
 

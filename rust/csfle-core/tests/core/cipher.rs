@@ -7,6 +7,7 @@ use csfle_core::error::KeyError;
 use proptest::prelude::*;
 
 use crate::kit::lanes::{ALGORITHMS, cipher, proto};
+use crate::kit::random::cases;
 
 /// Texts laid out one behind the other with a byte of foreign ground between them.
 fn lay_out(algorithm: Algorithm, texts: &[Vec<u8>]) -> (Vec<u8>, Vec<Slot>) {
@@ -54,7 +55,7 @@ fn oracle_seals(algorithm: Algorithm, key: &[u8], nonce: [u8; 12], text: &[u8]) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn a_second_implementation_of_gcm_agrees_both_ways(

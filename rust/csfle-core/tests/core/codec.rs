@@ -8,7 +8,7 @@ use crate::kit::vectors;
 
 /// Every type of the table with all that it says, in the order of first use.
 fn described(table: &Schema) -> Value {
-    serde_json::from_str(&table.codec_json()).unwrap()
+    serde_json::from_str(&table.codec_json().unwrap()).unwrap()
 }
 
 fn codec(json: &str) -> Value {
@@ -21,7 +21,7 @@ fn every_schema_that_java_reads_is_written_back_so_that_it_says_the_same_again()
     let mut read = 0;
     for case in all.as_array().unwrap() {
         let Ok(table) = Schema::parse(case["schema"].as_str().unwrap(), &[]) else { continue };
-        let again = Schema::parse(&table.codec_json(), &[])
+        let again = Schema::parse(&table.codec_json().unwrap(), &[])
             .unwrap_or_else(|error| panic!("{}: {error}", case["title"]));
         assert_eq!(again.codec_json(), table.codec_json(), "{}", case["title"]);
         assert_eq!(again.recursive(), table.recursive());
@@ -38,7 +38,7 @@ fn every_schema_that_java_reads_is_written_back_so_that_it_says_the_same_again()
 fn aliases_are_the_same_after_writing_and_reading_again() {
     for alias in ["G", "c.H", ".I"] {
         let table = schema(&format!(r#"{{"type":"fixed","name":"a.F","size":1,"aliases":["{alias}"]}}"#));
-        let again = schema(&table.codec_json());
+        let again = schema(&table.codec_json().unwrap());
         assert_eq!(again.get(again.root()).aliases(), table.get(table.root()).aliases(), "{alias}");
     }
 }
@@ -52,7 +52,7 @@ fn references_are_written_out_where_they_are_first_used() {
     assert_eq!(fields[0]["type"]["name"], "y.I");
     assert_eq!(fields[0]["type"]["fields"][0]["type"], "string");
     assert_eq!(fields[1]["type"], json!(["null", "y.I"]));
-    assert!(Schema::parse(&table.codec_json(), &[]).is_ok(), "it needs no references any more");
+    assert!(Schema::parse(&table.codec_json().unwrap(), &[]).is_ok(), "it needs no references any more");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_name_without_namespace_stays_out_of_the_one_around_it() {
     );
     let fields = codec(&json)["fields"].clone();
     assert_eq!((&fields[0]["type"]["name"], &fields[1]["type"]), (&json!(".F"), &json!(".F")));
-    assert_eq!(schema(&schema(&json).codec_json()).records().next().unwrap().1.name, "x.R");
+    assert_eq!(schema(&schema(&json).codec_json().unwrap()).records().next().unwrap().1.name, "x.R");
 }
 
 #[test]
@@ -98,4 +98,29 @@ fn defaults_aliases_and_symbols_are_kept_and_tags_and_docs_are_not() {
         "type": {"type": "enum", "name": "x.E", "symbols": ["A", "B"], "default": "B"},
     });
     assert_eq!(field, &expected);
+}
+
+#[test]
+fn a_schema_as_deep_as_one_may_be_is_written_back() {
+    let levels = 256;
+    let json = format!("{}\"string\"{}", r#"{"type":"array","items":"#.repeat(levels), "}".repeat(levels));
+    let written = schema(&json).codec_json().unwrap();
+    assert_eq!(schema(&written).codec_json().unwrap(), written);
+}
+
+#[test]
+fn a_chain_of_references_that_would_be_written_back_too_deep_is_refused() {
+    let chain = |records: usize| {
+        let record = |level: usize| {
+            let below = if level == 0 { "\"int\"".into() } else { format!("\"R{}\"", level - 1) };
+            format!(r#"{{"type":"record","name":"R{level}","fields":[{{"name":"f","type":{below}}}]}}"#)
+        };
+        let references = format!("[{}]", (0..records).map(record).collect::<Vec<_>>().join(","));
+        let root = record(records);
+        Schema::parse(&root, &[&references]).unwrap().codec_json()
+    };
+    assert!(chain(200).is_ok());
+    for records in [300, 30_000] {
+        assert_eq!(chain(records).expect_err("each would stand inside the next").code, "schema_too_deep");
+    }
 }

@@ -25,7 +25,7 @@ fn measured(outer: &str) -> String {
         field("u", r#"["null","int","string"]"#),
     ];
     let inner = format!(r#"{{"type":"record","name":"I","fields":[{}]}}"#, fields.join(","));
-    record_of(&[("ta", &outer.replace("I", &inner)), ("end", "int")])
+    record_of(&[("ta", &outer.replace('I', &inner)), ("end", "int")])
 }
 
 fn inner_body() -> Body {

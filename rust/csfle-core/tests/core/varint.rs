@@ -5,6 +5,7 @@ use csfle_core::error::Code;
 use proptest::prelude::*;
 
 use crate::kit::bodies::body;
+use crate::kit::random::cases;
 
 #[test]
 fn the_examples_of_the_avro_specification_hold() {
@@ -19,6 +20,8 @@ fn the_examples_of_the_avro_specification_hold() {
 }
 
 proptest! {
+    #![proptest_config(cases(1_000))]
+
     #[test]
     fn every_long_is_read_back(value in any::<i64>(), shift in 0..64u32) {
         let value = value >> shift;

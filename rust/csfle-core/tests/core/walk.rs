@@ -4,7 +4,9 @@ use csfle_core::avro::{Hole, Plan};
 use csfle_core::error::Code;
 
 use crate::kit::bodies::{Body, body};
-use crate::kit::plans::{EXACT, READ, WRITE, fault, filled, found, plan, record_of, walk};
+use crate::kit::plans::{
+    EXACT, READ, WRITE, fault, filled, found, measure, plan, record_of, walk, walk_with,
+};
 
 /// Every type once, with tagged fields between and behind them.
 fn rich() -> String {
@@ -101,6 +103,29 @@ fn a_length_whose_varint_grows_moves_what_is_behind_it() {
 }
 
 #[test]
+fn lengths_on_both_sides_of_every_varint_border_are_written_and_measured_alike() {
+    let plan = plan(&record_of(&[("a", "int"), ("t", "bytes"), ("b", "int")]), WRITE);
+    for border in [1 << 6, 1 << 13, 1 << 20, 1 << 22] {
+        for length in border - 6..border + 3 {
+            let whole = body().long(5).text(vec![1; length]).long(6).0;
+            let seen = walk(&plan, &whole).unwrap();
+            assert_eq!(seen.out, body().long(5).text(filled(length)).long(6).0, "{length}");
+            assert_eq!(measure(&plan, &whole), seen.out.len());
+        }
+    }
+}
+
+#[test]
+fn untagged_runs_of_every_length_are_copied() {
+    let plan = plan(&record_of(&[("a", "bytes"), ("t", "string"), ("b", "bytes")]), WRITE);
+    for length in (0..200).chain([1_000, 70_000]) {
+        let run: Vec<u8> = (0..length).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let whole = body().text(&run).text("x").text(&run).0;
+        assert_eq!(walk(&plan, &whole).unwrap().out, body().text(&run).text(filled(1)).text(&run).0);
+    }
+}
+
+#[test]
 fn cut_short_at_any_byte_it_is_truncated_and_names_a_place_within() {
     let full = rich_body();
     for plan in both(&rich()) {
@@ -133,9 +158,8 @@ fn any_single_changed_byte_gives_a_walk_or_a_fault_but_never_more() {
 fn bytes_behind_the_datum_are_a_fault_where_nothing_untagged_ends_it() {
     for plan in both(&rich()) {
         let full = rich_body();
-        let (code, path, offset) = fault(&plan, &[&full[..], &[0]].concat());
+        let (code, _, offset) = fault(&plan, &[&full[..], &[0]].concat());
         assert_eq!((code, offset), (Code::TrailingBytes, Some(full.len())));
-        assert_eq!(path.as_deref(), Some("t3"));
     }
 }
 
@@ -235,11 +259,7 @@ fn paths_lead_through_records_arrays_maps_and_unions() {
 fn a_walker_that_met_a_fault_walks_the_next_body_afresh() {
     let plan = plan(&rich(), WRITE);
     let (good, mut walker) = (rich_body(), csfle_core::avro::Walker::default());
-    let mut run = |body: &[u8]| {
-        let mut out = Vec::new();
-        let grown = &crate::kit::plans::Grown;
-        walker.walk(&plan.passes[0], &plan.leaves, grown, (0, body), &mut out, |_| {}).map(|_| out)
-    };
+    let mut run = |body: &[u8]| walk_with(&mut walker, &plan, body);
     let fresh = run(&good).unwrap();
     for end in 0..good.len() {
         assert!(run(&good[..end]).is_err());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use csfle_core::avro::{Mode, PlanOptions, compile};
+use csfle_core::avro::{Arena, Mode, PlanOptions, compile};
 use csfle_core::batch::{Counts, Decryption, Encryption, Outcome, Rows};
 use csfle_core::crypto::{Algorithm, Cipher, Provider};
 use csfle_core::error::Fault;
@@ -73,9 +73,7 @@ impl Setup {
         let rules: Vec<_> = self.field_rules.iter().map(|(tags, _)| tags.clone()).collect();
         let options = PlanOptions { mode, exact: self.exact, inheritance: Inheritance::Own };
         let plan = compile(&self.schema, &hits(&self.schema, &rules), options).unwrap();
-        let layers = self.layers();
-        let payload = (self.field_rules.len()..layers.len()).map(|rule| rule.try_into().unwrap()).collect();
-        Arc::new(Lane { plan, layers, payload })
+        Arc::new(Lane::new(plan, self.layers(), self.payload_rules.len()))
     }
 
     fn version(layer: Layer) -> i32 {
@@ -157,14 +155,15 @@ impl Results {
     }
 }
 
-fn from_arenas(arenas: Vec<(Vec<u8>, Outcome)>) -> Results {
+fn from_arenas(arenas: &[(Arena, Outcome)]) -> Results {
     let mut results = Results::default();
     for (arena, outcome) in arenas {
+        let arena = arena.as_slice();
         assert_eq!(outcome.ends.len(), outcome.rows.len(), "one end a row");
         assert_eq!(outcome.ends.last().copied().unwrap_or(0), arena.len(), "nothing behind the last row");
         let starts = [0].into_iter().chain(outcome.ends.iter().copied());
         results.rows.extend(starts.zip(&outcome.ends).map(|(start, end)| arena[start..*end].to_vec()));
-        results.add(&outcome);
+        results.add(outcome);
     }
     results
 }
@@ -186,7 +185,7 @@ fn from_packed(sizes: &[usize], run: impl FnOnce(&mut [u8]) -> csfle_core::batch
 /// Encrypts a batch as a list.
 pub fn seal(write: &WriteLane, rows: &[Option<&[u8]>], threads: usize) -> Results {
     let pool = Pool::default();
-    from_arenas(Encryption { write, rows, pool: &pool, threads }.to_arenas())
+    from_arenas(&Encryption { write, rows, pool: &pool, threads }.to_arenas())
 }
 
 /// Encrypts a batch into one buffer.
@@ -205,7 +204,7 @@ pub fn open<R: Rows + ?Sized>(table: &ReadTable, rows: &R, threads: usize) -> Re
 /// Decrypts a batch as a list, with room for so many misses.
 pub fn open_with<R: Rows + ?Sized>(table: &ReadTable, rows: &R, threads: usize, misses: usize) -> Results {
     let pool = Pool::default();
-    from_arenas(Decryption { table, rows, misses, pool: &pool, threads }.to_arenas())
+    from_arenas(&Decryption { table, rows, misses, pool: &pool, threads }.to_arenas())
 }
 
 /// Decrypts a batch into one buffer.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use csfle_core::avro::{Hole, HoleSizes, Leaf, Mode, Plan, PlanOptions, Walked, Walker, compile};
+use csfle_core::avro::{
+    Arena, Hole, HoleSizes, LeafId, Measure, Mode, Out, Plan, PlanOptions, Walked, Walker, compile,
+};
 use csfle_core::error::{Code, Fault};
 use csfle_core::schema::{Hits, Inheritance, Patterns, Schema, select};
 
@@ -60,7 +62,7 @@ pub fn plan(json: &str, options: PlanOptions) -> Plan {
 pub struct Grown;
 
 impl HoleSizes for Grown {
-    fn hole_size(&self, _: &Leaf, value: &[u8]) -> Result<usize, Code> {
+    fn hole_size(&self, _: LeafId, value: &[u8]) -> Result<usize, Code> {
         Ok(value.len() + GROWTH)
     }
 }
@@ -78,15 +80,28 @@ pub struct Seen {
 
 /// Walks one body through the first pass.
 pub fn walk(plan: &Plan, body: &[u8]) -> Result<Seen, Fault> {
-    let (mut out, mut holes) = (Vec::new(), Vec::new());
-    let walked =
-        Walker::default()
-            .walk(&plan.passes[0], &plan.leaves, &Grown, (0, body), &mut out, |hole| holes.push(hole))?;
+    walk_with(&mut Walker::default(), plan, body)
+}
+
+/// The same with a walker that has walked before.
+pub fn walk_with(walker: &mut Walker, plan: &Plan, body: &[u8]) -> Result<Seen, Fault> {
+    let (mut out, mut holes) = (Arena::default(), Vec::new());
+    let found = |hole| holes.push(hole);
+    let seen = walker.walk(&plan.passes[0], &plan.leaves, &Grown, (0, body), &mut out, found)?;
+    let mut out = out.as_slice().to_vec();
     for hole in &holes {
         assert_eq!(hole.len, hole.value_len + GROWTH);
         out[hole.at..hole.at + hole.len].fill(b'#');
     }
-    Ok(Seen { out, holes, walked })
+    Ok(Seen { out, holes, walked: seen })
+}
+
+/// How long the output is, told without making it.
+pub fn measure(plan: &Plan, body: &[u8]) -> usize {
+    let mut out = Measure::default();
+    let walk = Walker::default().walk(&plan.passes[0], &plan.leaves, &Grown, (0, body), &mut out, |_| {});
+    walk.unwrap();
+    out.len()
 }
 
 /// The texts of the tagged values that a walk found.
