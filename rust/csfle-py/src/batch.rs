@@ -113,8 +113,13 @@ pub fn packed_result<'py>(
     if used < size {
         buffer = PyBytes::new(py, &buffer.as_bytes()[..used]);
     }
-    let offsets: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_ne_bytes()).collect();
-    let pair = (buffer, PyBytes::new(py, &offsets)).into_pyobject(py)?.into_any();
+    let offsets = PyBytes::new_with(py, offsets.len() * size_of::<i64>(), |bytes| {
+        for (place, offset) in bytes.chunks_exact_mut(size_of::<i64>()).zip(&offsets) {
+            place.copy_from_slice(&offset.to_ne_bytes());
+        }
+        Ok(())
+    })?;
+    let pair = (buffer, offsets).into_pyobject(py)?.into_any();
     Ok(result(py, pair, 0, outcomes, refusals))
 }
 

@@ -21,9 +21,9 @@ enum HeldRows<'py> {
     /// A list's items. The tuple is ours alone, whatever becomes of the list.
     Items(Bound<'py, PyTuple>),
     /// A buffer that nobody can write to, and checked offsets.
-    Frozen(Bound<'py, PyBytes>, Vec<usize>),
+    Frozen(Bound<'py, PyBytes>, Vec<i64>),
     /// A copy of any other buffer.
-    Copied(Vec<u8>, Vec<usize>),
+    Copied(Vec<u8>, Vec<i64>),
 }
 
 impl<'py> Held<'py> {
@@ -48,13 +48,13 @@ impl<'py> Held<'py> {
             .map_err(|_| PyTypeError::new_err("offsets are a contiguous buffer of int64"))?
             .to_vec(batch.py())?;
         if let Ok(bytes) = buffer.cast::<PyBytes>() {
-            let offsets = checked(&offsets, bytes.as_bytes().len())?;
+            let offsets = checked(offsets, bytes.as_bytes().len())?;
             return Ok(HeldRows::Frozen(bytes.clone(), offsets));
         }
         let buffer = PyBuffer::<u8>::get(&buffer)
             .map_err(|_| PyTypeError::new_err("the buffer of a batch is a contiguous buffer of bytes"))?
             .to_vec(batch.py())?;
-        let offsets = checked(&offsets, buffer.len())?;
+        let offsets = checked(offsets, buffer.len())?;
         Ok(HeldRows::Copied(buffer, offsets))
     }
 
@@ -85,12 +85,21 @@ fn item_bytes<'a>(item: pyo3::Borrowed<'a, '_, PyAny>, index: usize) -> PyResult
     })
 }
 
-/// Offsets as positions: at least one, rising, inside the buffer.
-fn checked(offsets: &[i64], len: usize) -> PyResult<Vec<usize>> {
-    let positions: Option<Vec<usize>> = offsets.iter().map(|offset| usize::try_from(*offset).ok()).collect();
-    positions
-        .filter(|positions| positions.is_sorted() && positions.last().is_some_and(|last| *last <= len))
-        .ok_or_else(|| batch_error("bad_offsets", "the offsets are empty, fall, or point outside the buffer"))
+/// Offsets that rows may be cut by: at least one, none negative, rising, inside the buffer.
+fn checked(offsets: Vec<i64>, len: usize) -> PyResult<Vec<i64>> {
+    let inside = offsets.first().is_some_and(|first| *first >= 0)
+        && offsets.is_sorted()
+        && offsets.last().is_some_and(|last| position(*last) <= len);
+    if inside {
+        return Ok(offsets);
+    }
+    Err(batch_error("bad_offsets", "the offsets are empty, fall, or point outside the buffer"))
+}
+
+/// A checked offset as a position.
+#[inline]
+fn position(offset: i64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
 /// The values of the schema id header: the last of that name in each row's headers.
@@ -144,7 +153,7 @@ pub struct Borrowed<'a> {
 
 enum RowBytes<'a> {
     Items(Vec<Option<&'a [u8]>>),
-    Packed(&'a [u8], &'a [usize]),
+    Packed(&'a [u8], &'a [i64]),
 }
 
 impl Borrowed<'_> {
@@ -160,7 +169,7 @@ impl Borrowed<'_> {
     pub fn bytes(&self) -> usize {
         match &self.rows {
             RowBytes::Items(items) => items.iter().flatten().map(|row| row.len()).sum(),
-            RowBytes::Packed(_, offsets) => offsets[offsets.len() - 1] - offsets[0],
+            RowBytes::Packed(_, offsets) => position(offsets[offsets.len() - 1]) - position(offsets[0]),
         }
     }
 }
@@ -176,7 +185,9 @@ impl Rows for Borrowed<'_> {
     fn row(&self, index: usize) -> Option<&[u8]> {
         match &self.rows {
             RowBytes::Items(items) => items[index],
-            RowBytes::Packed(buffer, offsets) => Some(&buffer[offsets[index]..offsets[index + 1]]),
+            RowBytes::Packed(buffer, offsets) => {
+                Some(&buffer[position(offsets[index])..position(offsets[index + 1])])
+            }
         }
     }
 

@@ -70,7 +70,7 @@ impl<R: Rows + ?Sized> Encryption<'_, R> {
             };
             chunk.map(size).collect::<Vec<_>>()
         });
-        sizes.concat()
+        joined(sizes)
     }
 
     /// The frames in one buffer that has room for [`Self::sizes`].
@@ -109,7 +109,7 @@ impl<R: Rows + ?Sized> Decryption<'_, R> {
             let mut walker = Walker::default();
             chunk.map(|row| read::decrypted_size(self.table, &mut walker, self.rows, row)).collect::<Vec<_>>()
         });
-        sizes.concat()
+        joined(sizes)
     }
 
     /// The bodies in one buffer that has room for [`Self::sizes`].
@@ -117,5 +117,13 @@ impl<R: Rows + ?Sized> Decryption<'_, R> {
         pack(self.pool, buffer, sizes, &self.chunks(), |chunk, place| {
             read::decrypt(self.table, self.rows, chunk, self.misses, place)
         })
+    }
+}
+
+/// The sizes of all chunks; those of a single chunk are not copied.
+fn joined(mut sizes: Vec<Vec<usize>>) -> Vec<usize> {
+    match sizes.len() {
+        1 => sizes.swap_remove(0),
+        _ => sizes.concat(),
     }
 }

@@ -316,3 +316,16 @@ fn counts_say_what_was_sealed_opened_and_let_pass() {
     let opened = open(&setup.read(), &some(&sealed.all())[..], 1);
     assert_eq!(opened.counts, Counts { sealed: 0, opened: 1 + 3 + 2, passed: 0 });
 }
+
+#[test]
+fn a_value_under_two_rules_counts_twice_both_ways_and_against_both_keys() {
+    let json = r#"{"type":"record","name":"R","fields":[
+        {"name":"two","type":"string","confluent:tags":["PII","B"]},
+        {"name":"one","type":"string","confluent:tags":["PII"]}]}"#;
+    let setup = Setup::new(json, Aes256Gcm, false).rule(&["B"], Aes128Gcm, false);
+    let write = setup.write();
+    let sealed = seal(&write, &[Some(&body().text("x").text("y").0)], 1);
+    assert_eq!(sealed.counts.sealed, 3);
+    assert_eq!([write.ciphers[0].sealed(), write.ciphers[1].sealed()], [2, 1]);
+    assert_eq!(open(&setup.read(), &some(&sealed.all())[..], 1).counts.opened, 3);
+}
