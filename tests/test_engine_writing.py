@@ -126,10 +126,11 @@ class TestRotation:
     def test_a_spent_dek_is_replaced_early(self, world: World) -> None:
         world.put(FLAT, rule(days=1))
         engine = world.engine({"dek.max.seals": 10})
-        sent = [engine.serialize("t", [flat(2 * n)]).values[0] for n in range(25)]
+        rows = [flat(2 * n + 1) for n in range(12)]  # two values each
+        sent = [engine.serialize("t", [row]).values[0] for row in rows]
         versions = [version_of(leaves(FLAT, (frame or b"")[5:])[0].value, "string") for frame in sent]
-        assert versions == [1] * 10 + [2] * 10 + [3] * 5
-        assert engine.deserialize("t", sent).values == [flat(2 * n) for n in range(25)]
+        assert versions == [1] * 5 + [2] * 5 + [3] * 2
+        assert engine.deserialize("t", sent).values == rows
 
     def test_a_batch_does_not_go_over_the_budget(self, world: World) -> None:
         world.put(FLAT, rule(days=1))
@@ -144,10 +145,10 @@ class TestRotation:
 
     def test_without_rotation_a_spent_dek_can_stop_the_writer(self, world: World) -> None:
         world.put(FLAT, rule())
-        engine = world.engine({"dek.max.seals": 3, "dek.max.seals.action": "stop"})
-        engine.serialize("t", [flat(0), flat(2), flat(4)]).raise_for_errors()
+        engine = world.engine({"dek.max.seals": 6, "dek.max.seals.action": "stop"})
+        engine.serialize("t", [flat(1), flat(3), flat(5)]).raise_for_errors()
         with pytest.raises(KeyServiceError) as caught:
-            engine.serialize("t", [flat(6)])
+            engine.serialize("t", [flat(7)])
         assert caught.value.code == "dek_exhausted"
 
 

@@ -102,7 +102,7 @@ class Engine:
         Raises:
             CsfleError: the schema, a rule or a key cannot be had, or the batch is malformed.
         """
-        snapshot = self._write(topic, field, schema_id, framing, rows=False, values=_length(bodies))
+        snapshot = self._write(topic, field, schema_id, framing, rows=False, count=_length(bodies))
         packed = isinstance(bodies, tuple)
         batch: Any = bodies if packed or isinstance(bodies, list) else list(bodies)
         values, faults, _, _, counts = snapshot.writer.encrypt(batch, fork.pool(), threads, packed)
@@ -168,7 +168,7 @@ class Engine:
         Raises:
             CsfleError: the schema, a rule or a key cannot be had.
         """
-        snapshot = self._write(topic, field, None, framing, rows=True, values=len(rows))
+        snapshot = self._write(topic, field, None, framing, rows=True, count=len(rows))
         assert snapshot.codec is not None  # noqa: S101 - a snapshot for rows has one
         encoded = snapshot.codec.encode(rows)
         batch = (encoded.buffer, encoded.offsets)
@@ -247,7 +247,7 @@ class Engine:
         """
         if mode != "READ":
             for rows in (False, True):
-                self._write(topic, field, None, "prefix", rows=rows, values=1)
+                self._write(topic, field, None, "prefix", rows=rows, count=1)
         if mode != "WRITE":
             latest = self._registry.latest(self._registry.subject(topic, field))
             for rows in (False, True):
@@ -307,10 +307,10 @@ class Engine:
             raise CsfleError("engine_closed", "the Engine is closed")
 
     def _write(
-        self, topic: str, field: str, schema_id: int | None, framing: str, *, rows: bool, values: int
+        self, topic: str, field: str, schema_id: int | None, framing: str, *, rows: bool, count: int
     ) -> WriteSnapshot:
         self._check_open()
-        return self._writes.get(WriteTarget(topic, field, schema_id, framing, rows), values)
+        return self._writes.get(WriteTarget(topic, field, schema_id, framing, rows), count)
 
     def _side(self, topic: str, field: str, *, rows: bool) -> ReadSide:
         self._check_open()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,12 +30,14 @@ class Compiled:
         schema: the writer schema.
         rules: field rules, then payload rules, by the position that the plan knows them by.
         subject: the subject whose DEKs they use.
+        places: at how many places of a row each rule seals or opens, where nothing repeats.
     """
 
     plan: Plan
     schema: Schema
     rules: tuple[EncryptRule, ...]
     subject: str
+    places: tuple[int, ...]
 
 
 class Plans:
@@ -88,7 +92,8 @@ class Plans:
             inheritance=self._settings.tag_inheritance,
             exact=exact,
         )
-        return Compiled(plan, schema, selection.field_rules + selection.payload_rules, version.subject)
+        rules = selection.field_rules + selection.payload_rules
+        return Compiled(plan, schema, rules, version.subject, _places(plan, rules))
 
     def read(self, version: Version, latest: Version | None, *, exact: bool) -> Compiled:
         """The READ plan of a writer's version.
@@ -122,7 +127,8 @@ class Plans:
             inheritance=self._settings.tag_inheritance,
             exact=exact,
         )
-        return Compiled(plan, schema, field_rules + own.payload_rules, version.subject)
+        rules = field_rules + own.payload_rules
+        return Compiled(plan, schema, rules, version.subject, _places(plan, rules))
 
     def both(self, version: Version, rules: list[EncryptRule]) -> Plan:
         """The plan of a version over ``rules``, whatever their modes: to look at, not to run."""
@@ -165,6 +171,11 @@ def _parse(schema: str, references: tuple[str, ...]) -> Schema:
 
 def _tags(version: Version) -> _Tags:
     return {pattern: list(tags) for pattern, tags in version.metadata_tags.items()}
+
+
+def _places(plan: Plan, rules: Sequence[EncryptRule]) -> tuple[int, ...]:
+    counts = Counter(rule for _, _, leaf_rules in plan.leaves for rule in leaf_rules)
+    return tuple(counts[rule] or 1 for rule in range(len(rules)))  # a payload rule has no leaf
 
 
 def _spec(rule: EncryptRule) -> tuple[set[str], str, bool]:

@@ -74,15 +74,15 @@ class WriteSnapshots:
         self._snapshots: OrderedDict[WriteTarget, WriteSnapshot] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, target: WriteTarget, values: int) -> WriteSnapshot:
-        """The snapshot for ``target``, which is about to seal about ``values`` values under each rule.
+    def get(self, target: WriteTarget, rows: int) -> WriteSnapshot:
+        """The snapshot for ``target``, which is about to seal so many rows.
 
         Raises:
             CsfleError: schema, rules or keys cannot be had.
         """
         snapshot = self._snapshots.get(target)
-        if snapshot is None or time.monotonic() >= snapshot.fresh_until or not _affords(snapshot, values):
-            snapshot = self._make(target, snapshot, values)
+        if snapshot is None or time.monotonic() >= snapshot.fresh_until or not _affords(snapshot, rows):
+            snapshot = self._make(target, snapshot, rows)
         return snapshot
 
     def all(self) -> list[WriteSnapshot]:
@@ -99,7 +99,7 @@ class WriteSnapshots:
         """To be called in a forked child."""
         self._lock = threading.Lock()
 
-    def _make(self, target: WriteTarget, old: WriteSnapshot | None, values: int) -> WriteSnapshot:
+    def _make(self, target: WriteTarget, old: WriteSnapshot | None, rows: int) -> WriteSnapshot:
         registry = self._registry
         subject = registry.subject(target.topic, target.field)
         latest = registry.latest(subject)
@@ -112,7 +112,10 @@ class WriteSnapshots:
         compiled = same.compiled if same else self._plans.write(version, latest, exact=target.rows)
         # Keys are asked for on every rule run, also where no value will be sealed: Java and Go readers
         # look for the KEK of a record that holds none.
-        keys = tuple(self._keys.writer_key(rule, subject, values) for rule in compiled.rules)
+        keys = tuple(
+            self._keys.writer_key(rule, subject, rows * places)
+            for rule, places in zip(compiled.rules, compiled.places, strict=True)
+        )
         codec = None
         if target.rows:
             where = f"subject {subject}, schema id {version.schema_id}"
@@ -135,8 +138,9 @@ class WriteSnapshots:
         return snapshot
 
 
-def _affords(snapshot: WriteSnapshot, values: int) -> bool:
-    return all(key.seals_left >= values for key in snapshot.keys)
+def _affords(snapshot: WriteSnapshot, rows: int) -> bool:
+    needs = zip(snapshot.keys, snapshot.compiled.places, strict=True)
+    return all(key.seals_left >= rows * places for key, places in needs)
 
 
 def _framing(version: Version, target: WriteTarget) -> tuple[bytes, Headers]:

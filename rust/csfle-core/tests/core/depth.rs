@@ -77,6 +77,19 @@ fn two_steps_of_recursion_count_two_records() {
 }
 
 #[test]
+fn a_record_inside_the_deepest_one_counts_too() {
+    let inner = format!(r#"{{"type":"record","name":"I","fields":[{}]}}"#, field("t", "string"));
+    let json = record_of(&[("i", &inner), ("next", r#"["null","R"]"#)]);
+    for options in [WRITE, READ, EXACT] {
+        let plan = plan(&json, options);
+        assert_eq!(walk(&plan, &list_of(511)).unwrap().holes.len(), 511);
+        let (code, path, _) = fault(&plan, &list_of(512));
+        assert_eq!(code, Code::TooDeep);
+        assert!(path.unwrap().ends_with(".next.i"));
+    }
+}
+
+#[test]
 fn sized_blocks_around_deep_records_are_all_written_anew() {
     let plan = plan(&around(), WRITE);
     let inner = body().long(0).long(7);
