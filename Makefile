@@ -76,8 +76,7 @@ $(VENV)/.environment:
 	touch $@
 
 $(VENV)/.package: $(VENV)/.environment pyproject.toml $(RUST_SOURCES)
-	$(PIP) install --group build
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-build-isolation --editable '.[demo]'
+	$(PIP) install --editable '.[demo]'
 	touch $@
 
 $(VENV)/.tools: $(VENV)/.package

@@ -12,11 +12,14 @@ pub(super) fn codec_json(schema: &Schema) -> Result<String, SchemaError> {
     let mut writer = Writer { schema, written: HashSet::new(), depth: 0, deepest: 0 };
     let json = writer.value(schema.root, "");
     // A long chain of references becomes one deep text where each type is written at its first use.
-    if writer.deepest > limits::SCHEMA_DEPTH {
+    if writer.deepest > DEEPEST {
         return Err(SchemaError::of("schema_too_deep", "the schema with its references is nested too deep"));
     }
     Ok(json.to_string())
 }
+
+/// Types inside each other in what is written: the root, and as many as the parser goes down.
+const DEEPEST: usize = limits::SCHEMA_DEPTH + 1;
 
 struct Writer<'a> {
     schema: &'a Schema,
@@ -37,11 +40,8 @@ impl Writer<'_> {
         }
         self.depth += 1;
         self.deepest = self.deepest.max(self.depth);
-        let json = if self.depth > limits::SCHEMA_DEPTH {
-            Value::Null
-        } else {
-            self.definition(id, name.as_deref(), space)
-        };
+        let json =
+            if self.depth > DEEPEST { Value::Null } else { self.definition(id, name.as_deref(), space) };
         self.depth -= 1;
         json
     }
