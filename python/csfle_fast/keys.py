@@ -138,7 +138,8 @@ class KeyService:
         key = self._writers.get(wanted, lambda: self._load_writer(rule, subject, 0))
         if key.seals_left >= seals:
             return key
-        if rule.rotated and not key.provisional:
+        # A fresh DEK that cannot afford a whole batch is not made better by another.
+        if rule.rotated and not key.provisional and key.seals_left < key.max_seals:
             spent = key.version
             key = self._writers.get(wanted, lambda: self._load_writer(rule, subject, spent), max_age=0.0)
         if key.seals_left < seals:
