@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
+from csfle_fast._core import Cipher, Plan, Pool, Schema, Writer
 from csfle_fast.dev import DevRegistry
 from csfle_fast.keys import KeyService
 from csfle_fast.kms.local import LocalKmsClient
 from csfle_fast.rules import EncryptRule
 from csfle_fast.settings import Settings
+from incumbent import field, record
 from manual_clock import ManualClock
 
 SECRET = "the secret of the tests"
@@ -119,3 +122,10 @@ class KeyWorld:
 def key_world() -> Iterator[KeyWorld]:
     with ExitStack() as stack:
         yield KeyWorld(stack.enter_context(DevRegistry(secret=SECRET)), stack)
+
+
+def spend(cipher: Cipher, seals: int) -> None:
+    """Seal so many values with a DEK."""
+    schema = Schema(json.dumps(record(field("v", "string", "PII"))))
+    plan = Plan(schema, "WRITE", [({"PII"}, cipher.algorithm, False)])
+    Writer(plan, [cipher], b"").encrypt([b"\x02x"] * seals, Pool())

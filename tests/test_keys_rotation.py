@@ -11,7 +11,7 @@ from confluent_kafka.schema_registry.rules.encryption.encrypt_executor import Cl
 import incumbent
 from csfle_fast.errors import KeyServiceError
 from csfle_fast.keys import WriterKey
-from key_world import KEK, SUBJECT, KeyWorld, encrypt_rule, key_world
+from key_world import KEK, SUBJECT, KeyWorld, encrypt_rule, key_world, spend
 
 __all__ = ["key_world"]  # a fixture
 
@@ -223,17 +223,23 @@ class TestSeals:
 
     def test_a_spent_dek_is_followed_by_the_next_version_before_its_time(self, key_world: KeyWorld) -> None:
         ours = key_world.service(conf={"dek.max.seals": 100})
-        assert ours.writer_key(DAILY, SUBJECT, seals=100).version == 1
-        assert ours.writer_key(DAILY, SUBJECT, seals=101).version == 2
+        key = ours.writer_key(DAILY, SUBJECT, seals=100)
+        spend(key.cipher, 60)
+        assert ours.writer_key(DAILY, SUBJECT, seals=40).version == 1
+        assert ours.writer_key(DAILY, SUBJECT, seals=41).version == 2
+
+    def test_a_batch_larger_than_the_budget_does_not_rotate_a_fresh_dek(self, key_world: KeyWorld) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100})
+        assert [ours.writer_key(DAILY, SUBJECT, seals=101).version for _ in range(3)] == [1, 1, 1]
 
     def test_a_spent_dek_that_cannot_be_replaced_is_not_tried_for_every_batch(
         self, key_world: KeyWorld
     ) -> None:
         ours = key_world.service(conf={"dek.max.seals": 100})
-        ours.writer_key(DAILY, SUBJECT)
+        spend(ours.writer_key(DAILY, SUBJECT).cipher, 60)
         fault = key_world.http.faults.add("POST", "/deks/", status=500)
         for _ in range(50):
-            assert ours.writer_key(DAILY, SUBJECT, seals=101).version == 1
+            assert ours.writer_key(DAILY, SUBJECT, seals=41).version == 1
         assert fault.hits == 1
 
     def test_without_rotation_it_warns_once(
