@@ -38,7 +38,7 @@ test-python: $(VENV)/.tools ## Run the Python tests; ARGS="-k word" passes optio
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.tools $(CARGO_DENY) ## Check style, lints, licences and sources
+lint: $(VENV)/.tools $(CARGO_DENY) fuzz-check ## Check style, lints, licences and sources, and that the fuzz targets compile
 	$(BIN)/ruff format --check $(PYTHON_CODE)
 	$(BIN)/ruff check $(PYTHON_CODE)
 	cargo fmt --all --check
@@ -46,11 +46,18 @@ lint: $(VENV)/.tools $(CARGO_DENY) ## Check style, lints, licences and sources
 	cargo fetch --locked --quiet  # cargo-deny looks at every platform's crates
 	$(CARGO_DENY) --locked --offline check --hide-inclusion-graph bans licenses sources
 
+# Nothing is linked, so the C++ sources of libFuzzer need not be built: it is given a library in their place.
+.PHONY: fuzz-check
+fuzz-check: ## Check that the fuzz targets compile; neither cargo-fuzz nor a C++ compiler is needed
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	CUSTOM_LIBFUZZER_PATH=/dev/null cargo check --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
+
 .PHONY: format
 format: $(VENV)/.tools ## Rewrite Python and Rust sources in the house style
 	$(BIN)/ruff format $(PYTHON_CODE)
 	$(BIN)/ruff check --fix $(PYTHON_CODE)
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 .PHONY: types
 types: $(VENV)/.tools ## Check the Python types, and the stub against the compiled module

@@ -27,7 +27,7 @@ def describe() -> dict[str, Any]:
         "flags": [flag for flag in _FLAGS if flag in flags],
         "cores": len(os.sched_getaffinity(0)),
         "load_at_start": round(os.getloadavg()[0], 2),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": {package: version(package) for package in _PACKAGES},
         "build": _build(),

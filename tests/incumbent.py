@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import fastavro
@@ -124,9 +125,9 @@ class Subject:
         self.theirs = Incumbent(self.registry)
         self._schema = fastavro.parse_schema(schema)
 
-    def engine(self) -> Engine:
+    def engine(self, conf: Mapping[str, object] | None = None) -> Engine:
         """A new engine of ours on the same registry; to be used as a context manager."""
-        return Engine(self.registry, rule_conf={"secret": SECRET})
+        return Engine(self.registry, rule_conf={"secret": SECRET}, conf=conf)
 
     def frame(self, body: bytes) -> bytes:
         """A frame with this subject's schema id around an Avro body."""

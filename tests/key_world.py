@@ -67,15 +67,19 @@ class KeyWorld:
         conf: Mapping[str, object] | None = None,
     ) -> KeyService:
         """A cold key service with a client of its own, as another process would have."""
-        if client is None:
-            client = self._stack.enter_context(SchemaRegistryClient({"url": self.http.url, "max.retries": 0}))
         return KeyService(
-            client,
+            client or self.client(),
             {"secret": SECRET} if rule_conf is None else rule_conf,
             Settings.parse(conf),
             clock=self.clock,
             wall=self.wall,
         )
+
+    def client(self) -> SchemaRegistryClient:
+        """A client of the registry, closed when the test is over."""
+        client = SchemaRegistryClient({"url": self.http.url, "max.retries": 0})
+        self._stack.callback(client.close)
+        return client
 
     @staticmethod
     def mock_client() -> SchemaRegistryClient:

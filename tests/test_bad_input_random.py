@@ -24,7 +24,12 @@ TREE = record(
     field("e", {"type": "enum", "name": "E", "symbols": ["X", "Y"]}),
     field("last", "string", "PII"),
 )
-CODES = {code for code, _ in row_codes()} | {"row_does_not_fit", "not_decodable"}
+CODES = {code for code, _ in row_codes()} | {
+    "row_does_not_fit",
+    "not_decodable",
+    "unknown_schema_id",
+    "unknown_schema_guid",
+}
 
 
 def tree(kids: list[Any], number: int = 0) -> dict[str, Any]:

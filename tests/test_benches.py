@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benches import report
+from benches import machine, report
 from benches.core_results import CoreResult, best_of, read_core_results
 from benches.results import Bar, Line, faster, within
 from benches.session import Session, Wrong
@@ -61,6 +62,13 @@ def test_the_table_has_one_row_a_line_and_names_the_machine() -> None:
     assert "| m | growth | 0.2 MiB |  |  |  | at most 2 | yes |" in text
     for fact in ("A Processor", "vaes", "2 cores", "CPython 3.11", "fastavro 1.13", "profile release"):
         assert fact in text
+
+
+def test_the_head_says_what_decides_the_numbers_but_not_which_machine_it_was() -> None:
+    told = machine.describe()
+    assert told["system"] == platform.system()
+    assert {"processor", "flags", "cores", "load_at_start", "python", "packages", "build"} <= set(told)
+    assert platform.release() not in json.dumps(told)
 
 
 def test_markdown_and_json_are_written(tmp_path: Path) -> None:

@@ -60,11 +60,35 @@ def test_the_ttl_counts_from_the_start_of_the_load() -> None:
     assert cache.peek("k") is None
 
 
-def test_it_tells_until_when_a_value_is_served() -> None:
+def test_a_value_comes_with_the_end_of_its_own_time() -> None:
     clock, source = ManualClock(), Source()
     cache = make(clock)
-    cache.get("k", source)
-    assert cache.fresh_until("k") == clock.now + 10
+    end = clock.now + 10
+    assert cache.get_until("k", source) == (1, end)
+    clock.now += 4
+    assert cache.get_until("k", source) == (1, end)
+    clock.now += 6
+    assert cache.get_until("k", source) == (2, end + 10)
+
+
+def test_who_waits_for_a_load_is_told_the_end_of_that_load() -> None:
+    clock = ManualClock()
+    cache = make(clock)
+    end = clock.now + 10
+    flying, waiting = threading.Event(), threading.Event()
+
+    def load() -> int:
+        flying.set()
+        waiting.wait(30)
+        clock.now += 9
+        return 1
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.get_until, "k", load)
+        flying.wait(30)
+        second = pool.submit(cache.get_until, "k", Source())
+        threading.Timer(0.1, waiting.set).start()
+        assert first.result(30) == second.result(30) == (1, end)
 
 
 def test_max_age_is_stricter_than_the_ttl() -> None:
@@ -82,7 +106,8 @@ def test_a_value_may_end_before_the_ttl() -> None:
     cache.get("k", source)
     clock.now += 5
     assert cache.peek("k") is None
-    assert cache.stale("k") == 1
+    end = clock.now + 4
+    assert cache.get_until("k", source) == (2, end)
 
 
 def test_the_least_recently_used_goes_first() -> None:
@@ -126,7 +151,8 @@ def test_a_failed_refresh_ends_the_old_value() -> None:
     cache.get("k", source)
     with pytest.raises(RegistryError):
         cache.get("k", source.fail, max_age=0)
-    assert cache.stale("k") is None
+    assert cache.peek("k") is None
+    assert len(cache) == 0
 
 
 def test_put_forgets_a_failure() -> None:
@@ -147,6 +173,36 @@ def test_other_exceptions_are_not_remembered() -> None:
     with pytest.raises(ZeroDivisionError):
         cache.get("k", bug)
     assert cache.get("k", Source()) == 1
+
+
+def test_a_closed_cache_is_empty_and_answers_without_keeping() -> None:
+    cache, source = make(ManualClock()), Source()
+    cache.get("k", source)
+    with pytest.raises(RegistryError):
+        cache.get("missing", source.fail)
+    cache.close()
+    assert (len(cache), len(cache._failures)) == (0, 0)
+    assert [cache.get("k", source), cache.get("k", source)] == [3, 4]
+    cache.put("k", 7)
+    with pytest.raises(RegistryError):
+        cache.get("k", source.fail)
+    assert (len(cache), len(cache._failures)) == (0, 0)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_being_loaded_at_the_close_is_not_kept(fails: bool) -> None:
+    cache, source = make(ManualClock()), Source()
+
+    def load() -> int:
+        cache.close()
+        return source.fail() if fails else source()
+
+    if fails:
+        with pytest.raises(RegistryError):
+            cache.get("k", load)
+    else:
+        assert cache.get("k", load) == 1
+    assert (len(cache), len(cache._failures)) == (0, 0)
 
 
 def in_threads(count: int, work: Callable[[], object]) -> list[object]:

@@ -139,7 +139,7 @@ class TestBuild:
         assert info == csfle_fast.build_info()
         assert {"version", "profile", "target"} <= set(info)
         assert csfle_fast.__version__ == info["version"]
-        assert info["profile"] in {"release", "debug"}
+        assert info["profile"] == "release"  # another warns on import, which ends this suite at once
 
     def test_row_codes_are_names_with_sentences(self) -> None:
         assert len(dict(row_codes())) == len(row_codes()) > 20

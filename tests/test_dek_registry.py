@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.rule_registry import RuleRegistry
 from confluent_kafka.schema_registry.rules.encryption.dek_registry.dek_registry_client import (
     DekAlgorithm,
     DekRegistryClient,
 )
-from confluent_kafka.schema_registry.rules.encryption.encrypt_executor import FieldEncryptionExecutor
 
-from csfle_fast.dek_registry import LATEST, Dek, DekRegistry, dek_registry, mock_dek_client
+from csfle_fast.dek_registry import LATEST, Dek, DekRegistry, dek_registry
 from csfle_fast.dev import DevRegistry
 from csfle_fast.errors import RegistryError
+from csfle_fast.mock import mock_dek_client
 
 ALGORITHM = "AES256_GCM"
 SECRET = "s"
@@ -74,6 +73,17 @@ def test_what_exists_is_a_conflict(over_http: DekRegistry) -> None:
     assert over_http.create_kek("k", None, "local-kms", "other") is None
     over_http.create_dek("k", "s", ALGORITHM, 1, b"wrapped")
     assert over_http.create_dek("k", "s", ALGORITHM, 1, b"other") is None
+
+
+def test_a_registry_that_is_full_is_no_conflict(http: DevRegistry, over_http: DekRegistry) -> None:
+    http.faults.add("POST", "/keks", status=409, body={"error_code": 40972, "message": "Too many keys"})
+    with pytest.raises(RegistryError, match="Kek:k") as caught:
+        over_http.create_kek("k", None, "local-kms", "key")
+    assert caught.value.code == "too_many_keys"
+    with pytest.raises(RegistryError, match="DEK 1 of subject s under Kek:k") as caught:
+        over_http.create_dek("k", "s", ALGORITHM, 1, b"wrapped")
+    assert caught.value.code == "too_many_keys"
+    assert caught.value.__context__ is None
 
 
 def test_deleted_ones_are_found_only_when_asked_for(http: DevRegistry, over_http: DekRegistry) -> None:
@@ -195,29 +205,11 @@ def test_a_dek_without_material_is_answered_as_such(http: DevRegistry, over_http
     assert over_http.get_dek("k", "s", ALGORITHM, 1, deleted=False) == Dek(1, ALGORITHM, None, None, 1)
 
 
-class TestMock:
-    def test_one_client_has_one_store(self) -> None:
-        one, other = mock_client(), mock_client()
-        assert mock_dek_client(one) is mock_dek_client(one)
-        assert mock_dek_client(one) is not mock_dek_client(other)
-
-    def test_the_store_of_a_global_executor_of_theirs_is_shared(self) -> None:
-        client, stranger = mock_client(), mock_client()
-        rules = RuleRegistry.get_global_instance()
-        executor = FieldEncryptionExecutor()
-        executor.configure(client.config(), {})
-        rules.register_executor(executor)
-        try:
-            assert mock_dek_client(client) is executor.executor.client
-            assert mock_dek_client(stranger) is not executor.executor.client
-        finally:
-            rules.clear()
-
-    def test_their_deks_are_read(self) -> None:
-        client = mock_client()
-        store = mock_dek_client(client)
-        store.register_kek("k", "local-kms", "key")
-        store.register_dek("k", "s", base64.b64encode(b"wrapped").decode(), DekAlgorithm.AES128_GCM)
-        found = dek_registry(client).get_dek("k", "s", "AES128_GCM", 1, deleted=True)
-        assert found is not None
-        assert found.wrapped == b"wrapped"
+def test_deks_that_they_put_into_the_mock_are_read() -> None:
+    client = mock_client()
+    store = mock_dek_client(client)
+    store.register_kek("k", "local-kms", "key")
+    store.register_dek("k", "s", base64.b64encode(b"wrapped").decode(), DekAlgorithm.AES128_GCM)
+    found = dek_registry(client).get_dek("k", "s", "AES128_GCM", 1, deleted=True)
+    assert found is not None
+    assert found.wrapped == b"wrapped"

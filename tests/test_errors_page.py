@@ -24,7 +24,7 @@ CODE = re.compile(r"[a-z][a-z0-9_]+")
 # The tables that registry_error takes its code from.
 TABLES = {*registry_errors._BY_NUMBER.values(), *registry_errors._BY_STATUS.values()}
 # Raising again with a code that was raised before, or that the core told: these add none.
-PASSED_ON = {("RowError", "engine.py")}
+PASSED_ON = {("RowError", "batches.py")}
 
 
 def raised_in_python() -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Faults of confluent-kafka with keys, each shown there first: on show, of the wrong length, made twice.
+"""Faults of confluent-kafka with keys, each shown there first: on show, made twice, used though revoked.
 
 These need the DEK registry over HTTP, which keeps one store for both sides.
 """
@@ -9,6 +9,7 @@ import base64
 import gc
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from confluent_kafka.schema_registry.rules.encryption.dek_registry.dek_registry_
 )
 from confluent_kafka.schema_registry.rules.encryption.encrypt_executor import FieldEncryptionExecutor
 from confluent_kafka.schema_registry.serde import RuleError
+from confluent_kafka.serialization import SerializationError
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -41,6 +43,10 @@ from incumbent import (
     mock_registry,
     record,
 )
+from key_world import KeyWorld, key_world
+from key_world import encrypt_rule as rule_of
+
+__all__ = ["key_world"]  # a fixture
 
 SCHEMA = record(field("v", "string", "PII"))
 THREADS = 8
@@ -53,15 +59,15 @@ class Http:
         self.registry = registry
         self._open = open_clients
 
-    def client(self) -> SchemaRegistryClient:
+    def client(self, **settings: object) -> SchemaRegistryClient:
         """A new client of confluent-kafka's."""
-        client = SchemaRegistryClient({"url": self.registry.url})
+        client = SchemaRegistryClient({"url": self.registry.url} | settings)
         self._open.callback(client.close)
         return client
 
-    def subject(self, *rules: dict[str, Any]) -> Subject:
-        """The subject of these tests, registered."""
-        subject = Subject(SCHEMA, *rules, registry=self.client())
+    def subject(self, *rules: dict[str, Any], **settings: object) -> Subject:
+        """The subject of these tests, registered; ``settings`` are those of the client."""
+        subject = Subject(SCHEMA, *rules, registry=self.client(**settings))
         self._open.callback(subject.theirs.close)
         return subject
 
@@ -176,6 +182,102 @@ class TestAKeyOfTheWrongLengthIsUsed:
         http.registry.keks.put(kek)
         http.registry.deks.put(dek)
         return key
+
+
+def withdraw_access(registry: DevRegistry) -> None:
+    """The registry gives this client no key any more."""
+    registry.faults.add("GET|POST", "^/dek-registry/", status=403)
+
+
+def delete_for_good(registry: DevRegistry) -> None:
+    """DEK and KEK are gone."""
+    for permanent in (False, True):
+        registry.deks.delete(KEK, SUBJECT, permanent=permanent)
+    for permanent in (False, True):
+        registry.keks.delete(KEK, permanent=permanent)
+
+
+TTL = 0.2  # seconds
+SHORT = {"dek.cache.ttl.sec": TTL, "kek.cache.ttl.sec": TTL}
+
+
+class TestARevokedKeyIsUsedForEver:
+    """Their KEKs and DEKs are cached without an end; the client's settings for caches reach schemas only."""
+
+    @pytest.mark.parametrize("revoke", [withdraw_access, delete_for_good])
+    def test_confluent_kafka_does(self, http: Http, revoke: Callable[[DevRegistry], None]) -> None:
+        theirs = http.subject(**{"cache.capacity": 1, "cache.latest.ttl.sec": TTL}).theirs
+        assert theirs.deserialize(theirs.serialize({"v": "mine"})) == {"v": "mine"}
+        revoke(http.registry)
+        http.registry.clear_requests()
+        for _ in range(3):
+            time.sleep(TTL)
+            assert theirs.deserialize(theirs.serialize({"v": "mine"})) == {"v": "mine"}
+        paths = [sent.path for sent in http.registry.requests]
+        assert sum("/subjects/" in path for path in paths) == 3  # the latest version did expire
+        assert not any("/dek-registry/" in path for path in paths)
+
+    @pytest.mark.parametrize(
+        ("revoke", "code"), [(withdraw_access, "forbidden"), (delete_for_good, "no_kek")]
+    )
+    def test_csfle_fast_reads_nothing_after_the_ttl(
+        self, http: Http, revoke: Callable[[DevRegistry], None], code: str
+    ) -> None:
+        with http.subject().engine(SHORT) as engine:
+            frames = engine.serialize(TOPIC, [{"v": "mine"}]).values
+            assert engine.deserialize(TOPIC, frames).values == [{"v": "mine"}]
+            revoke(http.registry)
+            time.sleep(TTL)
+            assert [error.code for error in engine.deserialize(TOPIC, frames).errors] == [code]
+
+    def test_csfle_fast_writes_nothing_after_the_ttl(self, http: Http) -> None:
+        with http.subject().engine(SHORT) as engine:
+            engine.serialize(TOPIC, [{"v": "mine"}]).raise_for_errors()
+            withdraw_access(http.registry)
+            time.sleep(TTL)
+            with pytest.raises(CsfleError) as caught:
+                engine.serialize(TOPIC, [{"v": "mine"}])
+        assert caught.value.code == "forbidden"
+
+
+class TestADeletedKeySealsRowsThatNobodyCanRead:
+    def test_confluent_kafka_loses_them(self, http: Http) -> None:
+        wire = http.subject()
+        wire.theirs.serialize({"v": "mine"})
+        delete_for_good(http.registry)
+        lost = wire.theirs.serialize({"v": "mine"})
+        with pytest.raises(SerializationError):
+            http.subject().theirs.deserialize(lost)
+
+    def test_csfle_fast_makes_a_new_key(self, http: Http) -> None:
+        wire = http.subject()
+        with wire.engine(SHORT) as engine:
+            engine.serialize(TOPIC, [{"v": "mine"}]).raise_for_errors()
+            delete_for_good(http.registry)
+            time.sleep(TTL)
+            [frame] = engine.serialize(TOPIC, [{"v": "mine"}]).values
+        assert wire.theirs.deserialize(frame or b"") == {"v": "mine"}
+
+
+class TestKeysAreKeptWithoutABound:
+    names = tuple(f"kek{number}" for number in range(50))
+
+    def test_confluent_kafka_keeps_them_all(self, http: Http) -> None:
+        client = DekRegistryClient({"url": http.registry.url, "cache.capacity": 1})
+        with client:
+            for name in self.names:
+                client.register_kek(name, "local-kms", "tests-key")
+            http.registry.clear_requests()
+            for name in self.names:
+                client.get_kek(name)
+        assert http.registry.requests == []
+
+    def test_csfle_fast_keeps_as_many_as_it_may(self, key_world: KeyWorld) -> None:
+        keys = key_world.service(conf={"kek.cache.size": 1, "dek.cache.size": 1})
+        for _ in range(2):
+            for name in self.names:
+                keys.writer_key(rule_of(kek_name=name), SUBJECT)
+        assert keys.counters()["key_loads"] == 2 * len(self.names)
 
 
 class TestThreadsThatStartTogetherMakeADekEach:

@@ -6,6 +6,7 @@ What ours does instead is the test beside it.
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import decimal
 import uuid
 from typing import Any, NamedTuple
@@ -181,3 +182,33 @@ class TestATypeCannotGoThere:
             received = engine.deserialize(TOPIC, sent.values)
             received.raise_for_errors()
             assert [str(row["v"]) for row in received.values] == [str(value)]
+
+
+NEITHER_TEXT_NOR_BYTES = {
+    "enum": ({"type": "enum", "name": "Letter", "symbols": ["X", "Y"]}, "X"),
+    "fixed": ({"type": "fixed", "name": "Pair", "size": 2}, b"ab"),
+    "int": ("int", 7),
+    "date": ({"type": "int", "logicalType": "date"}, dt.date(2024, 2, 29)),
+}
+
+
+@pytest.mark.parametrize(("kind", "value"), NEITHER_TEXT_NOR_BYTES.values(), ids=list(NEITHER_TEXT_NOR_BYTES))
+class TestATypeThatCannotBeSealedIsNotNamed:
+    """Both refuse to write it, and leave it alone on reading: it may stem from before the tag."""
+
+    def test_confluent_kafka_names_nothing(self, kind: Any, value: Any) -> None:
+        subject = Subject(record(field("v", kind, "PII")))
+        with pytest.raises(SerializationError) as caught:
+            subject.theirs.serialize({"v": value})
+        assert str(caught.value) == ""
+        assert subject.theirs.deserialize(subject.frame_of({"v": value})) == {"v": value}
+
+    def test_csfle_fast_names_the_field(self, kind: Any, value: Any) -> None:
+        subject = Subject(record(field("v", kind, "PII")))
+        with subject.engine() as engine:
+            sent = engine.serialize(TOPIC, [{"v": value}])
+            assert sent.values == [None]
+            assert [(error.field, error.code) for error in sent.errors] == [("v", "unsupported_type")]
+            received = engine.deserialize(TOPIC, [subject.frame_of({"v": value})])
+            received.raise_for_errors()
+        assert received.values == [{"v": value}]

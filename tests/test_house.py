@@ -1,4 +1,4 @@
-"""The order of the house: who may import whom, what stays out of an import, how long a file may be."""
+"""The order of the house: who may import whom, what is not installed or loaded, how long a file may be."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import csfle_fast
 
@@ -38,6 +41,10 @@ EXTRAS = {
 }
 # What the import of the package must never load: cloud SDKs come with their driver, when it is first used.
 HEAVY = {"tink", "boto3", "botocore", "azure", "google", "hvac", "pyarrow", "numpy", *EXTRAS}
+# What no user of the base package has to install: any distribution whose name starts with one of these.
+NOT_IN_BASE = ("aws", "azure", "boto", "google", "hvac", "numpy", "pyarrow", "tink", *EXTRAS)
+# A disk is used in blocks of so many bytes, which the README's `du` counts.
+BLOCK = 4096
 MAX_LINES = 400
 
 
@@ -95,6 +102,52 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert sorted(HEAVY & set(json.loads(run.stdout))) == []
+
+
+def closure(name: str, extras: frozenset[str] = frozenset()) -> Mapping[str, Distribution]:
+    """A distribution of this environment with all that it needs, by canonical name."""
+    found: dict[str, Distribution] = {}
+    walked: set[tuple[str, frozenset[str]]] = set()
+    ahead = [(name, extras)]
+    while ahead:
+        name, extras = ahead.pop()
+        if (name, extras) in walked:
+            continue
+        walked.add((name, extras))
+        found[canonicalize_name(name)] = here = distribution(name)
+        for text in here.requires or ():
+            needed = Requirement(text)
+            if needed.marker is None or any(needed.marker.evaluate({"extra": e}) for e in extras or {""}):
+                ahead.append((needed.name, frozenset(needed.extras)))
+    return found
+
+
+def unwanted(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if name.startswith(NOT_IN_BASE))
+
+
+def test_the_base_package_needs_nothing_heavy() -> None:
+    base = closure("csfle-fast")
+    assert {"confluent-kafka", "fastavro", "cryptography"} <= set(base)
+    assert unwanted(base) == []
+
+
+def test_what_the_demo_compares_with_is_heavy() -> None:
+    assert {"boto3", "fastapi", "rich", "tink"} <= set(unwanted(closure("csfle-fast", frozenset({"demo"}))))
+
+
+def blocks(paths: Iterable[Path]) -> int:
+    return sum(-(-path.stat().st_size // BLOCK) * BLOCK for path in paths if path.is_file())
+
+
+def test_the_readme_tells_the_installed_size() -> None:
+    stated = re.search(r"takes about (\d+) MiB installed", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert stated is not None
+    others = [one for name, one in closure("csfle-fast").items() if name != "csfle-fast"]
+    # The package itself may be installed in place, and is then not in its own list of files.
+    own = blocks(Path(csfle_fast.__file__).parent.rglob("*"))
+    size = own + sum(blocks(Path(str(one.locate_file(file))) for file in one.files or ()) for one in others)
+    assert size / 2**20 == pytest.approx(int(stated[1]), rel=0.2)
 
 
 def test_the_core_knows_no_python_and_its_halves_not_each_other() -> None:

@@ -1,4 +1,4 @@
-"""The key service against a registry over HTTP: creation, caches, failures."""
+"""The key service against a registry over HTTP: creation, caches, failures, versions from the wire."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from typing import Any
 import pytest
 
 from csfle_fast.errors import CsfleError, KeyServiceError, KmsError, RegistryError
+from csfle_fast.keys import KeyService
 from csfle_fast.kms.local import LocalKmsClient
 from key_world import KEK, SECRET, SUBJECT, KeyWorld, encrypt_rule, key_world
 
 __all__ = ["key_world"]  # a fixture
+
+DAILY = encrypt_rule(expiry_days=1)
+
+
+def kept(ours: KeyService) -> list[int]:
+    """How much there is in each cache of keys and KMS clients."""
+    caches = (ours._writers, ours._readers, ours._latest, ours._keks, ours._wrapper._clients)
+    return [len(cache) for cache in caches]
 
 
 class TestCreation:
@@ -47,15 +56,6 @@ class TestCreation:
         key_world.service().writer_key(encrypt_rule(), SUBJECT)
         assert [r.method for r in key_world.http.requests] == ["GET", "GET"]
 
-    def test_without_kms_type_and_key_id_no_kek_is_made(self, key_world: KeyWorld) -> None:
-        for lacking in ({"kms_type": None}, {"kms_key_id": None}):
-            with pytest.raises(KeyServiceError, match=f"Kek:{KEK}") as caught:
-                key_world.service().writer_key(encrypt_rule(**lacking), SUBJECT)
-            assert caught.value.code == "no_kek"
-        key_world.put_kek()
-        bare = encrypt_rule(kms_type=None, kms_key_id=None)
-        assert key_world.service().writer_key(bare, SUBJECT).version == 1
-
     @pytest.mark.parametrize("change", [{"kms_type": "aws-kms"}, {"kms_key_id": "other"}])
     def test_the_rule_must_agree_with_the_registry(self, key_world: KeyWorld, change: dict[str, str]) -> None:
         ours = key_world.service()
@@ -81,19 +81,6 @@ class TestCreation:
         key_world.http.keks.delete(KEK)
         assert key_world.service().reader_key(encrypt_rule(), SUBJECT).version == 1
 
-    def test_a_context_of_the_subject_is_the_keks_context(self, key_world: KeyWorld) -> None:
-        subject = ":.ctx:t-value"
-        key_world.service().writer_key(encrypt_rule(), subject)
-        assert key_world.http.keks.get(KEK, ".ctx").name == KEK
-        with pytest.raises(Exception, match=r"40470|not found"):
-            key_world.http.keks.get(KEK)
-        assert key_world.service().reader_key(encrypt_rule(), subject).version == 1
-
-    def test_a_kek_lost_to_another_writer_is_theirs(self, key_world: KeyWorld) -> None:
-        key_world.put_kek()
-        key_world.http.faults.add("GET", f"/keks/{KEK}$", status=404, count=1)
-        assert key_world.service().writer_key(encrypt_rule(), SUBJECT).version == 1
-
     def test_a_dek_lost_to_another_writer_is_theirs(self, key_world: KeyWorld) -> None:
         first = key_world.service()
         first.writer_key(encrypt_rule(), SUBJECT)
@@ -113,28 +100,6 @@ class TestCreation:
         key = key_world.service(client).writer_key(encrypt_rule(expiry_days=1), SUBJECT)
         reader = key_world.service(client)
         assert reader.reader_key(encrypt_rule(expiry_days=1), SUBJECT, 1).version == key.version == 1
-
-
-class TestSharedKek:
-    def test_the_registry_makes_the_key_and_no_kms_is_called(self, key_world: KeyWorld) -> None:
-        key_world.put_kek(shared=True)
-        for ours in (key_world.service(rule_conf={}), key_world.service(rule_conf={})):
-            ours.writer_key(encrypt_rule(), SUBJECT)
-            ours.reader_key(encrypt_rule(), SUBJECT)
-            assert ours.counters()["kms_calls"] == 0
-        proto = LocalKmsClient(SECRET).unwrap(key_world.wrapped())
-        assert (proto[:2], len(proto)) == (b"\x1a\x20", 34)
-
-    def test_a_key_in_an_answer_of_a_kek_that_is_not_shared_is_not_believed(
-        self, key_world: KeyWorld
-    ) -> None:
-        ours = key_world.service()
-        ours.writer_key(encrypt_rule(), SUBJECT)
-        answer = key_world.http.deks.get(KEK, SUBJECT) | {"keyMaterial": "GiAA"}
-        key_world.http.faults.add("GET", "/versions/1$", status=200, body=answer)
-        reader = key_world.service()
-        reader.reader_key(encrypt_rule(), SUBJECT)
-        assert reader.counters()["kms_calls"] == 1
 
 
 class TestCaches:
@@ -159,13 +124,35 @@ class TestCaches:
         key_world.clock.now += 300
         again = ours.writer_key(encrypt_rule(), SUBJECT)
         assert ours.counters()["kms_calls"] == calls + 1
-        assert again.cipher is key.cipher  # so that its seals go on being counted
+        assert again.fresh_until == key.fresh_until + 300
 
-    def test_a_reader_tells_until_when_its_key_is_served(self, key_world: KeyWorld) -> None:
+    def test_a_readers_key_comes_with_the_end_of_its_own_time(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
         ours.writer_key(encrypt_rule(), SUBJECT)
-        ours.reader_key(encrypt_rule(), SUBJECT)
-        assert ours.reader_fresh_until(encrypt_rule(), SUBJECT, 1) == key_world.clock.now + 300
+        key_world.clock.now += 300
+        cipher, until = ours.reader_key_until(encrypt_rule(), SUBJECT)
+        assert until == key_world.clock.now + 300
+        key_world.clock.now += 299
+        assert ours.reader_key_until(encrypt_rule(), SUBJECT) == (cipher, until)
+        key_world.clock.now += 1
+        again, later = ours.reader_key_until(encrypt_rule(), SUBJECT)
+        assert again is not cipher
+        assert later == until + 300
+
+    def test_a_readers_key_ends_with_the_entry_of_its_kek(self, key_world: KeyWorld) -> None:
+        key_world.service().writer_key(encrypt_rule(), SUBJECT)
+        key_world.service().writer_key(encrypt_rule(), "other-value")
+        ours, end = key_world.service(conf={"kek.cache.ttl.sec": 60}), key_world.clock.now + 60
+        assert ours.reader_key_until(encrypt_rule(), SUBJECT)[1] == end
+        key_world.clock.now += 59
+        assert ours.reader_key_until(encrypt_rule(), "other-value")[1] == end
+        key_world.http.keks.put({"name": KEK, "kmsType": "local-kms", "kmsKeyId": "another"})
+        ours.reader_key(encrypt_rule(), "other-value")
+        key_world.clock.now += 1
+        for subject in (SUBJECT, "other-value"):
+            with pytest.raises(KeyServiceError) as caught:
+                ours.reader_key(encrypt_rule(), subject)
+            assert caught.value.code == "kek_mismatch"
 
     def test_no_key_outlives_its_ttl_because_the_other_end_loaded_it_late(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
@@ -195,7 +182,7 @@ class TestCaches:
         for n in range(6):
             ours.writer_key(replace(encrypt_rule(), kek_name=f"kek{n}"), SUBJECT)
             ours.reader_key(replace(encrypt_rule(), kek_name=f"kek{n}"), SUBJECT)
-        assert [len(c) for c in (ours._writers, ours._readers, ours._ciphers, ours._keks)] == [3, 3, 3, 2]
+        assert [len(c) for c in (ours._writers, ours._readers, ours._keks)] == [3, 3, 2]
 
     def test_threads_that_start_together_make_one_dek(self, key_world: KeyWorld) -> None:
         key_world.http.faults.add("GET", "/deks/", delay=0.2)
@@ -216,20 +203,38 @@ class TestCaches:
         ours.writer_key(encrypt_rule(), SUBJECT)
         ours.reader_key(encrypt_rule(), SUBJECT)
         ours.close()
-        assert [len(c) for c in (ours._writers, ours._readers, ours._ciphers, ours._keks)] == [0] * 4
+        assert kept(ours) == [0] * 5
         assert ours.writer_key(encrypt_rule(), SUBJECT).version == 1
+        assert kept(ours) == [0] * 5
+
+    @pytest.mark.parametrize("request_name", ["get_kek", "get_dek"])
+    @pytest.mark.parametrize("end", ["writer_key", "reader_key"])
+    def test_what_is_being_loaded_at_the_close_is_not_kept(
+        self, key_world: KeyWorld, monkeypatch: pytest.MonkeyPatch, request_name: str, end: str
+    ) -> None:
+        key_world.service().writer_key(encrypt_rule(), SUBJECT)
+        ours = key_world.service()
+        ask = getattr(ours._registry, request_name)
+
+        def closed_meanwhile(*args: Any, **kwargs: Any) -> Any:
+            ours.close()
+            return ask(*args, **kwargs)
+
+        monkeypatch.setattr(ours._registry, request_name, closed_meanwhile)
+        getattr(ours, end)(encrypt_rule(), SUBJECT)
+        assert kept(ours) == [0] * 5
 
     def test_after_a_fork_no_lock_is_held(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
         caches = (
-            ours._writers,
+            ours._writers._cache,
             ours._readers,
             ours._latest,
-            ours._ciphers,
-            ours._keks,
+            ours._keks._cache,
             ours._wrapper._clients,
         )
-        holders: tuple[Any, ...] = (ours, ours._registry, ours._wrapper, *caches)
+        parts = (ours._registry, ours._wrapper, ours._writers, ours._keks, ours._deks, ours._deks._counts)
+        holders: tuple[Any, ...] = (*parts, *caches)
         for holder in holders:
             holder._lock.acquire()
         ours.reset_locks()
@@ -329,3 +334,64 @@ class TestFailures:
         ours.writer_key(encrypt_rule(), SUBJECT)
         assert SECRET not in repr(ours)
         assert SECRET not in repr(ours._wrapper)
+
+
+class TestVersionsFromTheWire:
+    @pytest.mark.parametrize("version", [0, -1, -(2**31)])
+    def test_below_1_costs_nothing(self, key_world: KeyWorld, version: int) -> None:
+        with pytest.raises(KeyServiceError) as caught:
+            key_world.service().reader_key(DAILY, SUBJECT, version)
+        assert caught.value.code == "unknown_dek_version"
+        assert key_world.http.requests == []
+
+    def test_far_above_the_newest_costs_one_request_for_all(self, key_world: KeyWorld) -> None:
+        key_world.service().writer_key(DAILY, SUBJECT)
+        key_world.http.clear_requests()
+        ours = key_world.service()
+        for version in range(3, 300):
+            with pytest.raises(KeyServiceError, match=f"DEK version {version}") as caught:
+                ours.reader_key(DAILY, SUBJECT, version)
+            assert caught.value.code == "unknown_dek_version"
+        assert len(key_world.http.requests) == 1
+        key_world.clock.now += 5
+        for version in range(3, 300):
+            with pytest.raises(KeyServiceError):
+                ours.reader_key(DAILY, SUBJECT, version)
+        assert len(key_world.http.requests) == 2
+
+    def test_the_next_version_is_asked_for_and_remembered_as_missing(self, key_world: KeyWorld) -> None:
+        key_world.service().writer_key(DAILY, SUBJECT)
+        ours = key_world.service()
+        key_world.http.clear_requests()
+        for _ in range(5):
+            with pytest.raises(KeyServiceError):
+                ours.reader_key(DAILY, SUBJECT, 2)
+        assert [r.path.rpartition("/")[2] for r in key_world.http.requests] == ["-1", KEK, "2"]
+
+    def test_versions_made_since_are_found(self, key_world: KeyWorld) -> None:
+        writer, reader = key_world.service(), key_world.service()
+        writer.writer_key(DAILY, SUBJECT)
+        assert reader.latest_version(DAILY, SUBJECT) == 1
+        for days in (1, 1):
+            key_world.wall.now += days * 86_400
+            key_world.http.clock.advance(days=days)
+            key_world.clock.now += 20
+            key_world.service().writer_key(DAILY, SUBJECT)
+        assert key_world.http.deks.versions(KEK, SUBJECT) == [1, 2, 3]
+        assert reader.reader_key(DAILY, SUBJECT, 3).version == 3  # two above what it knew
+        assert reader.latest_version(DAILY, SUBJECT) == 3
+
+    def test_the_next_version_raises_what_is_known_to_be_the_newest(self, key_world: KeyWorld) -> None:
+        writer, reader = key_world.service(), key_world.service()
+        writer.writer_key(DAILY, SUBJECT)
+        assert reader.latest_known(DAILY, SUBJECT) is None
+        reader.latest_version(DAILY, SUBJECT)
+        assert reader.latest_known(DAILY, SUBJECT) == 1
+        key_world.put_dek(b"\x1a\x20" + bytes(32), version=2)
+        reader.reader_key(DAILY, SUBJECT, 2)
+        key_world.http.clear_requests()
+        assert reader.latest_version(DAILY, SUBJECT) == 2
+        assert key_world.http.requests == []
+
+    def test_no_dek_at_all_is_version_0(self, key_world: KeyWorld) -> None:
+        assert key_world.service().latest_version(DAILY, SUBJECT) == 0

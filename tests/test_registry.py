@@ -6,58 +6,20 @@ import json
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from csfle_fast.dev import DevRegistry
 from csfle_fast.errors import ConfigError, RegistryError, SchemaError
 from csfle_fast.registry import Registry, Version
 from csfle_fast.settings import Settings
 from manual_clock import ManualClock
+from registry_world import SUBJECT, client, clock, foreign, http, ours, put, record
 
-SUBJECT = "t-value"
-
-
-@pytest.fixture
-def http() -> Iterator[DevRegistry]:
-    with DevRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def client(http: DevRegistry) -> Iterator[SchemaRegistryClient]:
-    """A plain client: its cache of latest versions never expires."""
-    with SchemaRegistryClient({"url": http.url, "max.retries": 0}) as client:
-        yield client
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def ours(client: SchemaRegistryClient, clock: ManualClock) -> Registry:
-    return Registry(client, settings=Settings(), clock=clock)
-
-
-def record(*fields: str, name: str = "R", field_type: str = "string") -> str:
-    return json.dumps(
-        {
-            "type": "record",
-            "name": name,
-            "fields": [{"name": f, "type": field_type, "default": ""} for f in fields],
-        }
-    )
-
-
-def put(client: SchemaRegistryClient, schema: str, subject: str = SUBJECT, **more: Any) -> int:
-    body = {"schema": schema, "schemaType": "AVRO"} | more
-    return int(client.register_schema(subject, Schema.from_dict(body)))
+__all__ = ["client", "clock", "http", "ours"]  # fixtures
 
 
 def put_references(client: SchemaRegistryClient) -> int:
@@ -116,12 +78,25 @@ class TestLatest:
         client.get_latest_version(SUBJECT)  # now their cache holds version 1 for ever
         assert ours.latest(SUBJECT).version == 1
         put(client, record("a", "b"))
-        assert ours.fresh_until(SUBJECT) == clock.now + 300
         clock.now += 299
         assert ours.latest(SUBJECT).version == 1
         clock.now += 1
         assert client.get_latest_version(SUBJECT).version == 1
         assert ours.latest(SUBJECT).version == 2
+
+    def test_a_version_comes_with_the_end_of_its_own_time(
+        self, client: SchemaRegistryClient, ours: Registry, clock: ManualClock
+    ) -> None:
+        put(client, record("a"))
+        end = clock.now + 300
+        found, until = ours.latest_until(SUBJECT)
+        assert (found.version, until) == (1, end)
+        put(client, record("a", "b"))
+        clock.now += 100
+        assert ours.latest_until(SUBJECT) == (found, end)
+        clock.now += 200
+        found, until = ours.latest_until(SUBJECT)
+        assert (found.version, until) == (2, end + 300)
 
     def test_it_is_asked_for_once_by_many_threads(
         self, http: DevRegistry, client: SchemaRegistryClient, ours: Registry
@@ -172,11 +147,12 @@ class TestLatest:
         assert caught.value.code == "unknown_subject"
         clock.now += 5
         schema_id = put(mock, record("a"))
+        newer = put(mock, record("a", "b"))
         assert ours.subject("t") == SUBJECT
-        assert ours.latest(SUBJECT).schema_id == schema_id
+        assert ours.latest(SUBJECT).schema_id == newer
         assert ours.by_id(schema_id, SUBJECT).schema == record("a")
-        assert ours.belongs(SUBJECT, schema_id)
-        assert not ours.belongs(SUBJECT, schema_id + 1)
+        assert ours.member(SUBJECT, schema_id).version == 1
+        assert foreign(ours, newer + 1)
 
 
 class TestByIdAndGuid:
@@ -227,29 +203,6 @@ class TestByIdAndGuid:
         with pytest.raises(RegistryError):
             ours.by_id(99, SUBJECT)
         assert len(http.requests) == 3
-
-    def test_membership_of_a_subject(
-        self, http: DevRegistry, client: SchemaRegistryClient, ours: Registry
-    ) -> None:
-        first = put(client, record("a"))
-        put(client, record("a", "b"))
-        third = put(client, record("a", "b", "c"))
-        other = put(client, record("x", name="X"), "other")
-        assert [ours.belongs(SUBJECT, i) for i in (first, third, other)] == [True, True, False]
-        member = ours.member(SUBJECT, first)
-        assert (member.version, member.guid) == (1, client.get_version(SUBJECT, 1).guid)
-        http.clear_requests()
-        assert [ours.belongs(SUBJECT, i) for i in (first, third, other)] == [True, True, False]
-        assert http.requests == []
-
-    def test_a_registry_that_cannot_tell_is_an_error(
-        self, http: DevRegistry, client: SchemaRegistryClient, ours: Registry
-    ) -> None:
-        put(client, record("a"))
-        http.faults.add("GET", "/versions", status=403)
-        with pytest.raises(RegistryError) as caught:
-            ours.belongs(SUBJECT, 77)
-        assert caught.value.code == "forbidden"
 
 
 class TestReferences:

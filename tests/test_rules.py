@@ -117,11 +117,9 @@ def test_disabled_and_its_overrides() -> None:
     assert names(found, conf=conf) == ["b"]
 
 
-def test_the_action_on_failure_and_its_override() -> None:
+def test_the_action_on_failure_is_kept() -> None:
     found = version(rule(onFailure="ERROR,NONE"))
     assert select(found).field_rules[0].on_failure == "ERROR,NONE"
-    overridden = select(found, conf={"rule.executors._ENCRYPT_.onFailure": "ERROR"})
-    assert overridden.field_rules[0].on_failure == "ERROR"
 
 
 @pytest.mark.parametrize("enable_at", [None, "ALL", "CLIENT"])

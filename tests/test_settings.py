@@ -83,7 +83,6 @@ def test_an_unknown_key_is_a_value_error_that_names_the_nearest(name: str, neare
         ("subject.name.strategy", 3),
         ("subject.name.strategy.kafka.cluster.id", 3),
         ("rule.executors.r.disabled", "maybe"),
-        ("rule.executors.r.onFailure", 3),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_by_name(name: str, value: object) -> None:
@@ -106,17 +105,17 @@ def test_a_callable_strategy_is_kept() -> None:
     assert Settings.parse({"subject.name.strategy": strategy}).subject_name_strategy is strategy
 
 
-def test_overrides_go_from_name_to_type_to_default_each_part_on_its_own() -> None:
+def test_overrides_go_from_name_to_type_to_default() -> None:
     settings = Settings.parse(
         {
             "rule.executors._default_.disabled": True,
-            "rule.executors._default_.onFailure": "NONE",
-            "rule.executors._ENCRYPT_.onFailure": "ERROR",
+            "rule.executors._CEL_.disabled": False,
             "rule.executors.mine.disabled": "false",
             "rule.executors.with.dots.disabled": "false",
         }
     )
-    assert settings.rule_override("mine", "ENCRYPT") == RuleOverride(disabled=False, on_failure="ERROR")
-    assert settings.rule_override("with.dots", "CEL") == RuleOverride(disabled=False, on_failure="NONE")
-    assert settings.rule_override("other", "ENCRYPT") == RuleOverride(disabled=True, on_failure="ERROR")
+    assert settings.rule_override("mine", "ENCRYPT") == RuleOverride(disabled=False)
+    assert settings.rule_override("with.dots", "ENCRYPT") == RuleOverride(disabled=False)
+    assert settings.rule_override("other", "CEL") == RuleOverride(disabled=False)
+    assert settings.rule_override("other", "ENCRYPT") == RuleOverride(disabled=True)
     assert Settings().rule_override("other", "ENCRYPT") == RuleOverride()

@@ -113,6 +113,17 @@ def test_a_registry_from_before_associations_answers_404(http: DevRegistry, conn
     assert connect().subject("t") == "t-value"
 
 
+def test_an_association_comes_with_the_end_of_its_own_time(http: DevRegistry, connect: Connect) -> None:
+    clock = ManualClock()
+    ours, end = connect(clock), clock.now + 300
+    assert ours.subject_until("t") == ("t-value", end)
+    associate(http, "people")
+    clock.now += 299
+    assert ours.subject_until("t") == ("t-value", end)
+    clock.now += 1
+    assert ours.subject_until("t") == ("people", end + 300)
+
+
 @pytest.mark.parametrize(
     ("strategy", "subject"), [("TOPIC", "t-key"), ("RECORD", "ns.R"), ("TOPIC_RECORD", "t-ns.R")]
 )
@@ -120,6 +131,7 @@ def test_strategies_by_name_ask_nobody(
     http: DevRegistry, connect: Connect, strategy: str, subject: str
 ) -> None:
     assert connect(_=strategy).subject("t", "key", "ns.R") == subject
+    assert connect(_=strategy).subject_until("t", "key", "ns.R") == (subject, float("inf"))
     assert http.requests == []
 
 
@@ -148,6 +160,20 @@ def test_a_users_function_sees_topic_and_field(connect: Connect) -> None:
     ours = connect(_=strategy)
     assert ours.subject("t", "key", "R") == "t/key/R"
     assert ours.subject("t", "value") == "t/value/None"
+
+
+def test_the_answer_of_a_users_function_is_good_for_as_long_as_an_association(connect: Connect) -> None:
+    clock, asked = ManualClock(), 0
+
+    def strategy(_context: SerializationContext, _name: str | None) -> str:
+        nonlocal asked
+        asked += 1
+        return f"s{asked}"
+
+    ours = connect(clock, _=strategy)
+    assert ours.subject_until("t") == ("s1", clock.now + 300)
+    clock.now += 1
+    assert ours.subject_until("t") == ("s2", clock.now + 300)
 
 
 def test_a_users_function_that_fails_or_says_nothing_is_refused(connect: Connect) -> None:

@@ -19,6 +19,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from csfle_fast import Engine, SchemaError, tagged_fields
 from csfle_fast.dev import DevRegistry
+from incumbent import encrypt_rule
 from wire import OVERHEAD, leaves
 
 _FOLDER = Path(__file__).with_name("vectors")
@@ -229,14 +230,7 @@ def test_upstream_frames(algorithm: str, days: int) -> None:
         "encrypt.dek.algorithm": algorithm,
         "encrypt.dek.expiry.days": str(days),
     }
-    rule = {
-        "name": "r",
-        "kind": "TRANSFORM",
-        "mode": "WRITEREAD",
-        "type": "ENCRYPT",
-        "tags": ["PII"],
-        "params": params,
-    }
+    rule = encrypt_rule(params=params)
     message = bytes.fromhex(frame)
     with ExitStack() as stack:
         http = stack.enter_context(DevRegistry(secret="mysecret"))

@@ -16,9 +16,15 @@ fn run(bytes: &[u8]) -> Result<()> {
     if let Some(byte) = changed.get_mut(usize::from(at)) {
         *byte ^= change;
     }
-    let (bodies, faults) =
-        decrypt(&both.read, &[Some(body), Some(&framed), Some(&changed), Some(&frames[0])]);
+    let rows =
+        [Some(body), Some(&framed[..]), Some(&changed), Some(&frames[0]), Some(&changed), Some(&framed)];
+    let (bodies, faults) = decrypt(&both.read, &rows);
     assert!(faults.iter().all(|(row, _)| bodies[*row].is_empty()));
+    for (row, frame) in rows.iter().enumerate() {
+        let (alone, fault) = decrypt(&both.read, &[*frame]);
+        let among = faults.iter().find(|(failed, _)| *failed == row).map(|(_, fault)| fault);
+        assert_eq!((&alone[0], fault.first().map(|(_, fault)| fault)), (&bodies[row], among), "a row's own");
+    }
     let sealed_whole = !both.write.lane.payload.is_empty();
     if sealed_whole && changed != frames[0] && usize::from(at) >= 5 {
         assert!(bodies[2].is_empty(), "a changed payload gives no value");

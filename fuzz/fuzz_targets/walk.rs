@@ -19,8 +19,12 @@ fn walk(plan: &Plan, body: &[u8]) -> Vec<std::result::Result<Vec<u8>, Fault>> {
     let pass = |program| {
         let (mut walker, mut out, mut measure) = (Walker::default(), Arena::default(), Measure::default());
         let mut holes = Vec::new();
-        let seen = walker.walk(program, &plan.leaves, &Grown, (0, body), &mut out, |hole| holes.push(hole));
-        let measured = walker.walk(program, &plan.leaves, &Grown, (0, body), &mut measure, |_| {});
+        let found = |hole| {
+            holes.push(hole);
+            Ok(())
+        };
+        let seen = walker.walk(program, &plan.leaves, &Grown, (0, body), &mut out, found);
+        let measured = walker.walk(program, &plan.leaves, &Grown, (0, body), &mut measure, |_| Ok(()));
         seen.map(|_| {
             assert!(measured.is_ok() && measure.len() == out.len(), "what is measured is what is written");
             let mut end = 0;

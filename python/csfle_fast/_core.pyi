@@ -1,20 +1,25 @@
 """Types of the compiled core. Everything here is immutable and safe to share between threads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, final
 
 __all__ = [
+    "MISSES_PER_BATCH",
     "Cipher",
     "Plan",
     "Pool",
     "ReadLane",
     "Reader",
     "Schema",
+    "Seals",
     "Writer",
     "build_info",
     "generate_key",
     "row_codes",
 ]
+
+#: Misses that one batch may report; rows that miss more fail.
+MISSES_PER_BATCH: int
 
 @final
 class Schema:
@@ -39,9 +44,20 @@ class Schema:
         """Whether some record may contain itself."""
 
     def outline(
-        self, metadata_tags: Mapping[str, Sequence[str]] | None = None
-    ) -> list[tuple[str, str, str, list[str], bool]]:
-        """Every field: path, full name, type in words, sorted tags, whether it holds a record."""
+        self, metadata_tags: dict[str, list[str]] | None = None
+    ) -> list[tuple[str, str, str, list[str], bool, bool, bool, int | None]]:
+        """Every field, in the order of the wire; a record inside itself is entered once.
+
+        Path, full name, type in words, sorted tags; whether it holds a record, holds something to
+        seal (without a record between), is a plain primitive; position of the field around, or None.
+        """
+
+    @property
+    def holds_decimal(self) -> bool:
+        """Whether a value of it may be, or hold, a decimal."""
+
+    def oversized_decimal(self, row: object) -> str | None:
+        """Path of the first decimal of a row with more digits than its precision allows, or None."""
 
     def first_misfit(self, row: object) -> str | None:
         """Path of the first value of a row that does not fit, None where types tell of none."""
@@ -49,21 +65,32 @@ class Schema:
     def too_deep(self, row: object) -> bool:
         """Whether a row would drive an encoder too deep: nested beyond the limit, or holding itself."""
 
-    def tagged_fields(self, metadata_tags: Mapping[str, Sequence[str]] | None = None) -> dict[str, list[str]]:
+    def tagged_fields(self, metadata_tags: dict[str, list[str]] | None = None) -> dict[str, list[str]]:
         """``{full name of field: sorted tags}`` for every field with tags, inline or by pattern."""
 
     def codec_schema(self) -> str:
-        """The same schema as one JSON text with full names and references written out."""
+        """The same schema as one JSON text with full names and references written out.
+
+        Raises SchemaError (``schema_too_deep``).
+        """
 
 @final
 class Cipher:
     """One prepared DEK version. Opaque: no repr of the key, no pickle, no way to read it back."""
 
-    def __new__(cls, algorithm: str, key_proto: bytes, *, version: int = 1, provider: str = "auto") -> Cipher:
+    def __new__(
+        cls,
+        algorithm: str,
+        key_proto: bytes,
+        *,
+        version: int = 1,
+        provider: str = "auto",
+        seals: Seals | None = None,
+    ) -> Cipher:
         """``key_proto``: the serialised Tink key proto that the KMS unwrapped.
 
-        ``algorithm``: AES128_GCM | AES256_GCM | AES256_SIV. Raises KeyServiceError (code
-        ``bad_key_proto`` or ``wrong_key_length``).
+        ``algorithm``: AES128_GCM | AES256_GCM | AES256_SIV. Raises KeyServiceError (codes
+        ``bad_key_proto``, ``wrong_key_length``, ``unknown_algorithm``, ``unknown_provider``).
         """
 
     @property
@@ -76,7 +103,16 @@ class Cipher:
 
     @property
     def sealed(self) -> int:
-        """Values sealed with this object so far."""
+        """Values sealed so far, as its ``Seals`` counts them."""
+
+@final
+class Seals:
+    """How many values one DEK version has sealed, whatever became of the ciphers that sealed them."""
+
+    def __new__(cls) -> Seals: ...
+    @property
+    def count(self) -> int:
+        """The count."""
 
 def generate_key(algorithm: str) -> bytes:
     """A fresh DEK from the operating system's random numbers, as the Tink key proto to be wrapped."""
@@ -104,8 +140,8 @@ class Plan:
         field_rules: Sequence[tuple[set[str], str, bool]],
         payload_rules: Sequence[tuple[str, bool]] = ...,
         *,
-        metadata_tags: Mapping[str, Sequence[str]] | None = None,
-        latest: tuple[Schema, Mapping[str, Sequence[str]] | None, int | None] | None = None,
+        metadata_tags: dict[str, list[str]] | None = None,
+        latest: tuple[Schema, dict[str, list[str]] | None, int | None] | None = None,
         inheritance: str = "own",
         exact: bool = False,
     ) -> Plan:
@@ -125,8 +161,13 @@ class Plan:
             exact: check each datum to its end, where otherwise what stands behind the last tagged
                 field is handed on unseen.
 
-        Raises SchemaError (``plan_too_large``, ``bad_tag_pattern``), KeyServiceError.
+        Raises SchemaError (``plan_too_large``, ``bad_tag_pattern``), KeyServiceError
+        (``unknown_algorithm``), RuntimeError where the arguments do not fit each other.
         """
+
+    @property
+    def places(self) -> list[int]:
+        """At how many places of a body each rule seals or opens, where nothing repeats."""
 
     @property
     def leaves(self) -> list[tuple[str, str, list[int]]]:
@@ -147,7 +188,9 @@ _Result: TypeAlias = tuple[Any, list[_Fault], list[_Miss], list[int | None], tup
 class Writer:
     """A snapshot that seals: a WRITE plan, the cipher of each rule, and what stands before each body."""
 
-    def __new__(cls, plan: Plan, ciphers: Sequence[Cipher], frame: bytes) -> Writer: ...
+    def __new__(cls, plan: Plan, ciphers: Sequence[Cipher], frame: bytes) -> Writer:
+        """Raises RuntimeError where the ciphers do not fit the plan."""
+
     def encrypt(self, batch: object, pool: Pool, threads: int = 1, packed: bool = False) -> _Result:
         """Encrypt ``list[bytes | None]`` or ``(buffer, int64 offsets)`` into a list or a packed pair.
 
@@ -159,9 +202,12 @@ class ReadLane:
     """What opening the frames of one writer schema needs: a READ plan and the DEKs of each rule."""
 
     def __new__(
-        cls, plan: Plan, deks: Sequence[tuple[Sequence[Cipher], Mapping[int, int], int | None]]
+        cls, plan: Plan, deks: Sequence[tuple[Sequence[Cipher], dict[int, int], int | None]]
     ) -> ReadLane:
-        """``deks``: prepared versions, refused ones with their place in the refusals, newest known."""
+        """``deks``: prepared versions, refused ones with their place in the refusals, newest known.
+
+        Raises RuntimeError where the DEKs do not fit the plan.
+        """
 
 @final
 class Reader:
@@ -170,10 +216,10 @@ class Reader:
     def __new__(
         cls,
         lanes: Sequence[ReadLane],
-        ids: Mapping[int, int],
-        guids: Mapping[bytes, int],
-        refused_ids: Mapping[int, int],
-        refused_guids: Mapping[bytes, int],
+        ids: dict[int, int],
+        guids: dict[bytes, int],
+        refused_ids: dict[int, int],
+        refused_guids: dict[bytes, int],
         refusals: Sequence[tuple[str, str]],
     ) -> Reader: ...
     def decrypt(

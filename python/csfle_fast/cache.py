@@ -65,13 +65,20 @@ class LoadingCache(Generic[K, V]):
         self._expires = expires
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
         self._failures: OrderedDict[K, _Failure] = OrderedDict()
-        self._flights: dict[K, Future[V]] = {}
+        self._flights: dict[K, Future[tuple[V, float]]] = {}
+        self._closed = False
         self._lock = threading.Lock()
         self.hits = 0
         self.loads = 0
 
     def get(self, key: K, load: Callable[[], V], *, max_age: float | None = None) -> V:
-        """The value of ``key``; ``load`` is called by one thread when there is none that may be served.
+        """The value of ``key``, as ``get_until`` gives it, without its time."""
+        return self.get_until(key, load, max_age=max_age)[0]
+
+    def get_until(self, key: K, load: Callable[[], V], *, max_age: float | None = None) -> tuple[V, float]:
+        """The value of ``key`` and the moment, on ``clock``, from which it is not served any more.
+
+        ``load`` is called by one thread when there is no value that may be served.
 
         Args:
             key: what to look up.
@@ -86,7 +93,7 @@ class LoadingCache(Generic[K, V]):
                 entry = self._fresh(key, max_age)
                 if entry is not None:
                     self.hits += 1
-                    return entry.value
+                    return entry.value, entry.expires
                 failure = self._failures.get(key)
                 if failure is not None and self._clock() < failure.expires:
                     raise copy.copy(failure.error)
@@ -110,26 +117,16 @@ class LoadingCache(Generic[K, V]):
             entry = self._fresh(key, None)
             return None if entry is None else entry.value
 
-    def fresh_until(self, key: K) -> float:
-        """Until when, on ``clock``, the value of ``key`` is served; now where there is none."""
-        with self._lock:
-            entry = self._entries.get(key)
-            return self._clock() if entry is None else entry.expires
-
-    def stale(self, key: K) -> V | None:
-        """The last value of ``key`` even when its time is over: to compare with a new one, never to serve."""
-        with self._lock:
-            entry = self._entries.get(key)
-            return None if entry is None else entry.value
-
     def put(self, key: K, value: V) -> None:
         """Store a value that was learnt on another way; forgets a remembered failure."""
         with self._lock:
-            self._store(key, value, self._clock())
+            if not self._closed:
+                self._store(key, self._entry(value, self._clock()))
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def close(self) -> None:
+        """Forget everything and keep nothing from now on, not even what is being loaded at this moment."""
         with self._lock:
+            self._closed = True
             self._entries.clear()
             self._failures.clear()
 
@@ -151,15 +148,15 @@ class LoadingCache(Generic[K, V]):
         self._entries.move_to_end(key)
         return entry
 
-    def _fly(self, key: K, load: Callable[[], V], flight: Future[V]) -> V:
+    def _fly(self, key: K, load: Callable[[], V], flight: Future[tuple[V, float]]) -> tuple[V, float]:
         started = self._clock()
         try:
-            value = load()
+            entry = self._entry(load(), started)
         except CsfleError as error:
             with self._lock:
                 self.loads += 1
                 self._entries.pop(key, None)
-                if self._missing_ttl > 0:
+                if self._missing_ttl > 0 and not self._closed:
                     self._failures[key] = _Failure(copy.copy(error), self._clock() + self._missing_ttl)
                     self._failures.move_to_end(key)
                     _trim(self._failures, self._size)
@@ -174,16 +171,20 @@ class LoadingCache(Generic[K, V]):
             raise
         with self._lock:
             self.loads += 1
-            self._store(key, value, started)
+            if not self._closed:
+                self._store(key, entry)
             self._flights.pop(key, None)
-        flight.set_result(value)
-        return value
+        flight.set_result((entry.value, entry.expires))
+        return entry.value, entry.expires
 
-    def _store(self, key: K, value: V, started: float) -> None:
+    def _entry(self, value: V, started: float) -> _Entry[V]:
         expires = started + self._ttl
         if self._expires is not None:
             expires = min(expires, self._expires(value))
-        self._entries[key] = _Entry(value, started, expires)
+        return _Entry(value, started, expires)
+
+    def _store(self, key: K, entry: _Entry[V]) -> None:
+        self._entries[key] = entry
         self._entries.move_to_end(key)
         self._failures.pop(key, None)
         _trim(self._entries, self._size)

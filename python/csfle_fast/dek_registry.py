@@ -10,9 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import sys
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -25,9 +23,10 @@ from confluent_kafka.schema_registry.rules.encryption.dek_registry.mock_dek_regi
 )
 
 from csfle_fast.errors import CsfleError
+from csfle_fast.mock import is_mock, mock_dek_client
 from csfle_fast.registry_errors import bad_answer, registry_error, status_of
 
-__all__ = ["LATEST", "Dek", "DekRegistry", "Kek", "dek_registry", "mock_dek_client"]
+__all__ = ["LATEST", "Dek", "DekRegistry", "Kek", "dek_registry"]
 
 T = TypeVar("T")
 
@@ -75,7 +74,7 @@ class Dek:
 
 
 class DekRegistry(Protocol):
-    """What the key service needs. A 404 gives None on reading, a 409 gives None on creating."""
+    """What the key service needs. A 404 gives None on reading, a 409 on creating, but for too_many_keys."""
 
     @property
     def requests(self) -> int:
@@ -101,13 +100,9 @@ class DekRegistry(Protocol):
 
 def dek_registry(client: SchemaRegistryClient) -> DekRegistry:
     """The DEK registry that lives beside the Schema Registry of ``client``."""
-    if _is_mock(client):
+    if is_mock(client):
         return _MockDekRegistry(mock_dek_client(client))
     return _HttpDekRegistry(client)
-
-
-def _is_mock(client: SchemaRegistryClient) -> bool:
-    return str(client.config().get("url", "")).startswith("mock://")
 
 
 class _Counted:
@@ -129,9 +124,10 @@ class _Counted:
         except CsfleError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the client raises becomes a typed error
-            if status_of(error) == none_at:
-                return None
             failure = registry_error(error, what)
+            # A registry that is full says 409 too, and that does not mean that somebody else was first.
+            if status_of(error) == none_at and failure.code != "too_many_keys":
+                return None
         # Raised out here, so that the foreign exception, which may hold headers or keys, does not hang on it.
         raise failure
 
@@ -225,39 +221,6 @@ class _MockDekRegistry(_Counted):
             return _dek(made.to_dict(), what, algorithm, version)
 
         return self._ask(what, create, 409)
-
-
-_mock_clients: weakref.WeakKeyDictionary[SchemaRegistryClient, MockDekRegistryClient] = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def mock_dek_client(client: SchemaRegistryClient) -> MockDekRegistryClient:
-    """The in-memory DEK store that belongs to a ``mock://`` client, the same one at every call.
-
-    confluent-kafka keeps such a store inside each of its encryption executors. If one is registered
-    globally and was configured with an equal configuration, its store is taken, so that records of
-    its serializers and of an Engine are sealed and opened with the same DEKs.
-    """
-    store = _mock_clients.get(client)
-    if store is None:
-        store = _mock_clients.setdefault(
-            client, _executor_store(client) or MockDekRegistryClient(client.config())
-        )
-    return store
-
-
-def _executor_store(client: SchemaRegistryClient) -> MockDekRegistryClient | None:
-    module = sys.modules.get("confluent_kafka.schema_registry.rule_registry")
-    if module is None:
-        return None
-    rules = module.RuleRegistry.get_global_instance()
-    for rule_type in ("ENCRYPT", "ENCRYPT_PAYLOAD"):
-        executor = rules.get_executor(rule_type)
-        store = getattr(getattr(executor, "executor", executor), "client", None)
-        if isinstance(store, MockDekRegistryClient) and store.config() == client.config():
-            return store
-    return None
 
 
 def _quoted(part: str) -> str:

@@ -12,12 +12,24 @@ from typing import Any, Literal, Self, overload
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from csfle_fast import fork
-from csfle_fast.errors import BatchError, CsfleError, RowError
-from csfle_fast.explain import FieldPlan, explain, rules_of_both
+from csfle_fast._core import MISSES_PER_BATCH
+from csfle_fast.batches import (
+    Batch,
+    as_batch,
+    check_call,
+    headers_for,
+    nothing,
+    nothing_in,
+    packed_rows,
+    row_errors,
+)
+from csfle_fast.errors import BatchError, ConfigError, CsfleError, RowError
+from csfle_fast.explain import FieldPlan, explain
 from csfle_fast.keys import KeyService
 from csfle_fast.metrics import DEK_SEALS_PREFIX, Counters
+from csfle_fast.objects import decode
 from csfle_fast.plans import Plans
-from csfle_fast.reading import MISSES_PER_BATCH, ReadSide
+from csfle_fast.reading import ReadSide
 from csfle_fast.registry import Registry
 from csfle_fast.results import Headers, PackedRows, Result
 from csfle_fast.settings import Settings
@@ -25,11 +37,9 @@ from csfle_fast.writing import WriteSnapshot, WriteSnapshots, WriteTarget
 
 __all__ = ["Engine"]
 
-_Fault = tuple[int, str | None, str, str, int | None]
-_Batch = Sequence[bytes | None] | tuple[Any, Any]
 _Values = list[bytes | None]
 
-#: Topics that an Engine keeps snapshots for, for reading and for writing.
+#: Topics that snapshots are kept for, for reading and for writing.
 _MOST_TOPICS = 1_000
 
 
@@ -82,7 +92,7 @@ class Engine:
     def encrypt(
         self,
         topic: str,
-        bodies: _Batch,
+        bodies: Batch,
         *,
         schema_id: int | None = None,
         field: str = "value",
@@ -102,14 +112,17 @@ class Engine:
         Raises:
             CsfleError: the schema, a rule or a key cannot be had, or the batch is malformed.
         """
-        snapshot = self._write(topic, field, schema_id, framing, rows=False, count=_length(bodies))
-        packed = isinstance(bodies, tuple)
-        batch: Any = bodies if packed or isinstance(bodies, list) else list(bodies)
+        batch, packed, length = as_batch(bodies)
+        check_call(topic, field, threads, framing)
+        self._check_open()
+        if nothing_in(batch, packed, length):
+            self._count_write(length, 0, length, (0, 0, 0, 0))
+            return nothing(length, packed, framing)
+        snapshot = self._write(topic, field, schema_id, framing, rows=False, count=length)
         values, faults, _, _, counts = snapshot.writer.encrypt(batch, fork.pool(), threads, packed)
-        length = _length(bodies)
         self._count_write(length, len(faults), counts[3], counts)
-        headers = [snapshot.headers] * length if snapshot.headers else None
-        return Result(_packed(values) if packed else values, _errors(faults), headers=headers)
+        headers = headers_for(snapshot.header, range(length) if packed else values)
+        return Result(packed_rows(values) if packed else values, row_errors(faults), headers=headers)
 
     @overload
     def decrypt(
@@ -126,7 +139,7 @@ class Engine:
     def decrypt(
         self,
         topic: str,
-        frames: _Batch,
+        frames: Batch,
         *,
         headers: Sequence[Headers | None] | None = None,
         field: str = "value",
@@ -145,7 +158,7 @@ class Engine:
             CsfleError: the batch is malformed, or the subject cannot be told.
         """
         side, values, errors, lanes = self._open(topic, field, frames, headers, threads, rows=False)
-        return Result(values, errors, schema_ids=(_ids(side), lanes))
+        return Result(values, errors, schema_ids=(side.schema_ids, lanes))
 
     def serialize(
         self,
@@ -168,12 +181,19 @@ class Engine:
         Raises:
             CsfleError: the schema, a rule or a key cannot be had.
         """
+        if isinstance(rows, Mapping | str | bytes):
+            raise BatchError("bad_batch", "rows are a sequence of rows, not one row")
+        check_call(topic, field, threads, framing)
+        self._check_open()
+        if nothing_in(rows, False, len(rows)):
+            self._count_write(len(rows), 0, len(rows), (0, 0, 0, 0))
+            return nothing(len(rows), False, framing)
         snapshot = self._write(topic, field, None, framing, rows=True, count=len(rows))
         assert snapshot.codec is not None  # noqa: S101 - a snapshot for rows has one
         encoded = snapshot.codec.encode(rows)
         batch = (encoded.buffer, encoded.offsets)
         values, faults, _, _, counts = snapshot.writer.encrypt(batch, fork.pool(), threads, packed=False)
-        errors = _errors(faults, encoded.rows)
+        errors = row_errors(faults, encoded.rows)
         if encoded.rows is not None:
             spread: _Values = [None] * len(rows)
             for row, value in zip(encoded.rows, values, strict=True):
@@ -181,8 +201,7 @@ class Engine:
             values = spread
             errors = sorted(errors + encoded.errors, key=lambda error: error.row)
         self._count_write(len(rows), len(errors), encoded.tombstones, counts)
-        headers = [snapshot.headers] * len(rows) if snapshot.headers else None
-        return Result(values, errors, headers=headers)
+        return Result(values, errors, headers=headers_for(snapshot.header, values))
 
     def deserialize(
         self,
@@ -206,15 +225,12 @@ class Engine:
             CsfleError: the batch is malformed, or the subject cannot be told.
         """
         side, bodies, errors, lanes = self._open(topic, field, frames, headers, threads, rows=True)
-        rows: list[Any] = bodies
-        known = [None if lane is None else side.lanes[lane].codec for lane in lanes]
-        codec = next(filter(None, known), None)
-        if codec is not None:
-            rows, misfits = codec.decode(bodies, known, side.latest_codec)
-            if misfits:
-                self._counters.add(rows_failed=len(misfits), rows_decrypted=-len(misfits))
-                errors = sorted(errors + misfits, key=lambda error: error.row)
-        return Result(rows, errors, schema_ids=(_ids(side), lanes))
+        codecs = [None if lane is None else side.lanes[lane].codec for lane in lanes]
+        values, misfits = decode(bodies, codecs, side.latest_codec)
+        if misfits:
+            self._counters.add(rows_failed=len(misfits), rows_decrypted=-len(misfits))
+            errors = sorted(errors + misfits, key=lambda error: error.row)
+        return Result(values, errors, schema_ids=(side.schema_ids, lanes))
 
     def writer_schema(self, topic: str, field: str = "value") -> tuple[int, str]:
         """The subject's latest schema id, and its schema as JSON text with all references written out.
@@ -240,11 +256,14 @@ class Engine:
         Args:
             topic: the topic.
             field: ``key`` or ``value``.
-            mode: what the program will do. READ alone registers nothing.
+            mode: what the program will do; READ alone registers nothing.
 
         Raises:
-            CsfleError: the schema, a rule or a key cannot be had.
+            CsfleError: the schema, a rule or a key cannot be had; on READ, a key that no writer has
+                made yet is no error.
         """
+        if mode not in ("WRITE", "READ", "WRITEREAD"):
+            raise ConfigError("mode is WRITE, READ or WRITEREAD")
         if mode != "READ":
             for rows in (False, True):
                 self._write(topic, field, None, "prefix", rows=rows, count=1)
@@ -262,8 +281,7 @@ class Engine:
         self._check_open()
         version = self._registry.latest(self._registry.subject(topic, field))
         write, read = self._plans.select(version, "WRITE"), self._plans.select(version, "READ")
-        plan = self._plans.both(version, rules_of_both(write, read))
-        return explain(version, self._plans.schema(version), write, read, plan)
+        return explain(version, self._plans.schema(version), write, read, self._settings.tag_inheritance)
 
     def stats(self) -> dict[str, int]:
         """Counters by the names in ``csfle_fast.metrics``, and the seals of each DEK in use."""
@@ -277,7 +295,7 @@ class Engine:
         return stats
 
     def close(self) -> None:
-        """Forget every key. A later call on a batch is an error."""
+        """Forget every key. Later calls on batches are errors."""
         self._closed = True
         self._writes.clear()
         with self._reads_lock:
@@ -293,7 +311,7 @@ class Engine:
         self.close()
 
     def reset_locks(self) -> None:
-        """Called in a forked child: gives it locks that no thread of its parent holds."""
+        """In a forked child: gives it locks that no thread of its parent holds."""
         self._reads_lock = threading.Lock()
         self._registry.reset_locks()
         self._keys.reset_locks()
@@ -304,13 +322,15 @@ class Engine:
 
     def _check_open(self) -> None:
         if self._closed:
+            self._writes.clear()
             raise CsfleError("engine_closed", "the Engine is closed")
 
     def _write(
         self, topic: str, field: str, schema_id: int | None, framing: str, *, rows: bool, count: int
     ) -> WriteSnapshot:
-        self._check_open()
-        return self._writes.get(WriteTarget(topic, field, schema_id, framing, rows), count)
+        snapshot = self._writes.get(WriteTarget(topic, field, schema_id, framing, rows), count)
+        self._check_open()  # behind the making: a snapshot made while the Engine was closed is dropped
+        return snapshot
 
     def _side(self, topic: str, field: str, *, rows: bool) -> ReadSide:
         self._check_open()
@@ -331,17 +351,17 @@ class Engine:
         self,
         topic: str,
         field: str,
-        frames: _Batch,
+        frames: Batch,
         headers: Sequence[Headers | None] | None,
         threads: int,
         *,
         rows: bool,
     ) -> tuple[ReadSide, Any, list[RowError], list[int | None]]:
-        side = self._side(topic, field, rows=rows)
-        packed = isinstance(frames, tuple)
+        batch, packed, length = as_batch(frames)
+        check_call(topic, field, threads)
         if packed and rows:
             raise BatchError("bad_batch", "deserialize takes a list of frames")
-        batch: Any = frames if packed or isinstance(frames, list) else list(frames)
+        side = self._side(topic, field, rows=rows)
         named = None if headers is None else list(headers)
         header_name = f"__{field}_schema_id"
         room = MISSES_PER_BATCH
@@ -360,12 +380,12 @@ class Engine:
             self._counters.add(misses=len(found))
         self._counters.add(
             batches=1,
-            rows_decrypted=_length(frames) - counts[3] - len(faults),
+            rows_decrypted=length - counts[3] - len(faults),
             rows_failed=len(faults),
             tombstones=counts[3],
             values_opened=counts[1],
         )
-        return side, _packed(values) if packed else values, _errors(faults), lanes
+        return side, packed_rows(values) if packed else values, row_errors(faults), lanes
 
     def _count_write(
         self, rows: int, failed: int, tombstones: int, counts: tuple[int, int, int, int]
@@ -378,23 +398,3 @@ class Engine:
             values_sealed=counts[0],
             values_passed=counts[2],
         )
-
-
-def _length(batch: _Batch) -> int:
-    return max(0, len(batch[1]) - 1) if isinstance(batch, tuple) else len(batch)
-
-
-def _packed(pair: tuple[bytes, bytes]) -> PackedRows:
-    return PackedRows(pair[0], memoryview(pair[1]).cast("q"))
-
-
-def _errors(faults: Sequence[_Fault], rows: list[int] | None = None) -> list[RowError]:
-    """RowErrors of the core's faults; ``rows`` tells which row each of its rows was."""
-    return [
-        RowError(row if rows is None else rows[row], path, code, message, offset)
-        for row, path, code, message, offset in faults
-    ]
-
-
-def _ids(side: ReadSide) -> list[int | None]:
-    return [lane.version.schema_id for lane in side.lanes]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from csfle_fast._core import Plan, Schema
+from csfle_fast._core import Schema
 from csfle_fast.errors import SchemaError
 from csfle_fast.registry import Version
 from csfle_fast.rules import EncryptRule, Selection
 
 __all__ = ["FieldPlan", "explain", "tagged_fields"]
-
-
-_HIT = "a rule hits its tags"
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class FieldPlan:
         kek: name of the rule's KEK, None likewise.
         algorithm: the rule's DEK algorithm, None likewise.
         mode: the rule's mode: WRITE, READ or WRITEREAD; None likewise.
-        decision: ``encrypt``, ``refuse`` (a value of it fails the row on WRITE) or ``leave``.
+        decision: ``encrypt``, ``leave``, or ``refuse``: a value of it fails its row on WRITE.
         reason: one sentence.
     """
 
@@ -66,15 +64,15 @@ def tagged_fields(
     """
     text = schema_json if isinstance(schema_json, str) else json.dumps(schema_json)
     patterns = (metadata or {}).get("tags") or {}
-    if not isinstance(patterns, Mapping):
-        raise SchemaError("bad_tag_pattern", "metadata.tags is not a map of patterns to tags")
+    if not isinstance(patterns, Mapping) or any(isinstance(tags, str) for tags in patterns.values()):
+        raise SchemaError("bad_tag_pattern", "metadata.tags is not a map of patterns to lists of tags")
     tags = {str(pattern): [str(tag) for tag in tags] for pattern, tags in patterns.items()}
     found = Schema(text, list(references)).tagged_fields(tags)
     return {name: tuple(tags) for name, tags in found.items()}
 
 
 def explain(
-    version: Version, schema: Schema, write: Selection, read: Selection, plan: Plan
+    version: Version, schema: Schema, write: Selection, read: Selection, inheritance: str
 ) -> list[FieldPlan]:
     """Every field that is tagged or hit by a rule, in the order of the wire, one entry a rule.
 
@@ -83,27 +81,54 @@ def explain(
         schema: its schema.
         write: the rules that run on WRITE.
         read: the rules that run on READ.
-        plan: the WRITE plan over the rules of both modes (``rules_of_both``).
+        inheritance: ``own`` or ``java``: whether the tags of a field reach into the record it holds.
     """
     rules = rules_of_both(write, read)
-    hits: dict[str, set[int]] = {}
-    for name, _, leaf_rules in plan.leaves:
-        hits.setdefault(name, set()).update(leaf_rules)
+    tags = {pattern: list(found) for pattern, found in version.metadata_tags.items()}
+    outline = [_Field(*found) for found in schema.outline(tags)]
+    own = [
+        [rule for rule in rules if not rule.tags or not set(rule.tags).isdisjoint(f.tags)] for f in outline
+    ]
     entries: list[FieldPlan] = []
-    tags = {pattern: list(tags) for pattern, tags in version.metadata_tags.items()}
-    for path, name, kind, field_tags, _ in schema.outline(tags):
-        if name in hits:
-            hitting = [rules[index] for index in sorted(hits[name])]
-            entries += [_entry(path, kind, field_tags, rule, "encrypt", _HIT) for rule in hitting]
-        elif field_tags:
-            matching = [rule for rule in rules if not rule.tags or not set(rule.tags).isdisjoint(field_tags)]
-            reason = f"a rule hits its tags, but {kind} holds neither string nor bytes"
-            entries += [_entry(path, kind, field_tags, rule, "refuse", reason) for rule in matching]
-            if not matching:
-                entries.append(_entry(path, kind, field_tags, None, "leave", _why_not(write)))
+    for field, by_own in zip(outline, own, strict=True):
+        reaches = inheritance == "java" and field.plain
+        by_around = [] if field.around is None or not reaches else own[field.around]
+        hitting = [rule for rule in rules if rule in by_own or rule in by_around]
+        entries += [_entry(field, rule, *_decide(field, rule, inheritance)) for rule in hitting]
+        if field.tags and not hitting:
+            entries.append(_entry(field, None, "leave", _why_not(write)))
     payload = {rule.name: rule for rule in write.payload_rules + read.payload_rules}
-    entries += [_entry("", "body", [], rule, "encrypt", "a payload rule") for rule in payload.values()]
+    entries += [_entry(_BODY, rule, "encrypt", "a payload rule") for rule in payload.values()]
+    foreign = dict.fromkeys(write.foreign + read.foreign)
+    reason = "a rule of another executor: the Engine refuses the whole rule set"
+    entries += [replace(_entry(_BODY, None, "refuse", reason), rule=name) for name in foreign]
     return entries
+
+
+class _Field(NamedTuple):
+    """One field of an outline; see ``Schema.outline``."""
+
+    path: str
+    name: str
+    type: str
+    tags: list[str]
+    holds_record: bool
+    sealable: bool
+    plain: bool
+    around: int | None
+
+
+_BODY = _Field("", "", "body", [], False, False, False, None)
+
+
+def _decide(field: _Field, rule: EncryptRule, inheritance: str) -> tuple[str, str]:
+    """Decision and reason for a field that a rule hits."""
+    if field.sealable:
+        return "encrypt", "a rule hits its tags" if rule.tags else "the rule has no tags and hits every field"
+    if field.holds_record:
+        how = "reach its plain fields" if inheritance == "java" else "do not reach into it"
+        return "leave", f"it holds a record, and its tags {how} (tag.inheritance={inheritance})"
+    return "refuse", f"a rule hits it, but {field.type} holds neither string nor bytes"
 
 
 def rules_of_both(write: Selection, read: Selection) -> list[EncryptRule]:
@@ -111,13 +136,11 @@ def rules_of_both(write: Selection, read: Selection) -> list[EncryptRule]:
     return list({rule.name: rule for rule in write.field_rules + read.field_rules}.values())
 
 
-def _entry(
-    path: str, kind: str, tags: Sequence[str], rule: EncryptRule | None, decision: str, reason: str
-) -> FieldPlan:
+def _entry(field: _Field, rule: EncryptRule | None, decision: str, reason: str) -> FieldPlan:
     return FieldPlan(
-        path=path,
-        type=kind,
-        tags=tuple(tags),
+        path=field.path,
+        type=field.type,
+        tags=tuple(field.tags),
         rule=rule.name if rule else None,
         kek=rule.kek_name if rule else None,
         algorithm=rule.algorithm if rule else None,

@@ -32,7 +32,7 @@ METRICS = MappingProxyType(
 )
 
 #: Keys ``dek_seals/<KEK>/<subject>/<algorithm>/<version>``: values sealed with one DEK version by this
-#: process. AES-GCM with random nonces is safe for 2^32 of them.
+#: Engine. AES-GCM with random nonces is safe for 2^32 of them.
 DEK_SEALS_PREFIX = "dek_seals/"
 
 

@@ -17,7 +17,7 @@ import fastavro
 from csfle_fast._core import Schema
 from csfle_fast.errors import RowError, SchemaError
 
-__all__ = ["Codec", "EncodedRows"]
+__all__ = ["Codec", "EncodedRows", "decode"]
 
 
 class EncodedRows:
@@ -63,6 +63,7 @@ class Codec:
         self._schema = schema
         self.raw = schema.kind == "bytes"  # a root bytes schema has the raw bytes as its body
         self._recursive = schema.recursive
+        self._decimals = schema.holds_decimal
         try:
             self.parsed: Any = fastavro.parse_schema(
                 json.loads(schema.codec_schema()), _ignore_default_error=True
@@ -99,37 +100,18 @@ class Codec:
             out.getvalue(), offsets, None if whole else kept, errors, len(rows) - len(kept) - len(errors)
         )
 
-    def decode(
-        self, bodies: Iterable[bytes | None], codecs: Iterable[Codec | None], reader: Codec | None
-    ) -> tuple[list[Any], list[RowError]]:
-        """Decode bodies, each by its writer's codec, into rows of ``reader``'s shape if given."""
-        rows: list[Any] = []
-        errors: list[RowError] = []
-        read = fastavro.schemaless_reader
-        target = None if reader is None else reader.parsed
-        for index, (body, codec) in enumerate(zip(bodies, codecs, strict=True)):
-            row = None
-            if body is not None and codec is not None:
-                try:
-                    row = body if codec.raw else read(io.BytesIO(body), codec.parsed, target)
-                except Exception as error:  # noqa: BLE001 - its text may quote the value
-                    reason = type(error).__name__
-                    errors.append(
-                        RowError(index, None, "not_decodable", f"the body cannot be made a row ({reason})")
-                    )
-            rows.append(row)
-        return rows, errors
-
     def _writer(self, out: io.BytesIO) -> Callable[[Any], object]:
         if self.raw:
             return out.write
         write, parsed, schema = fastavro.schemaless_writer, self.parsed, self._schema
-        if not self._recursive:
+        if not (self._recursive or self._decimals):
             return lambda row: write(out, parsed, row)
 
         def guarded(row: Any) -> None:
-            if schema.too_deep(row):
-                raise _TooDeepError
+            if self._recursive and schema.too_deep(row):
+                raise _HostileRowError
+            if self._decimals and schema.oversized_decimal(row) is not None:
+                raise _HostileRowError
             write(out, parsed, row)
 
         return guarded
@@ -142,10 +124,34 @@ class Codec:
                     "the row nests records more than 512 deep, holds itself, or grows beyond measure",
                 )  # fmt: skip
             path = None if self.raw else self._schema.first_misfit(row) or None
+            if path is None and self._decimals:
+                path = self._schema.oversized_decimal(row)
         except Exception:  # noqa: BLE001 - a row that cannot even be looked at does not fit either
             path = None
         return RowError(index, path, "row_does_not_fit", "the value does not fit the schema")
 
 
-class _TooDeepError(Exception):
-    """The row would drive the encoder too deep."""
+def decode(
+    bodies: Iterable[bytes | None], codecs: Iterable[Codec | None], reader: Codec | None
+) -> tuple[list[Any], list[RowError]]:
+    """Decode bodies, each by its writer's codec, into rows of ``reader``'s shape if given."""
+    rows: list[Any] = []
+    errors: list[RowError] = []
+    read = fastavro.schemaless_reader
+    target = None if reader is None else reader.parsed
+    for index, (body, codec) in enumerate(zip(bodies, codecs, strict=True)):
+        row = None
+        if body is not None and codec is not None:
+            try:
+                row = body if codec.raw else read(io.BytesIO(body), codec.parsed, target)
+            except Exception as error:  # noqa: BLE001 - its text may quote the value
+                reason = type(error).__name__
+                errors.append(
+                    RowError(index, None, "not_decodable", f"the body cannot be made a row ({reason})")
+                )
+        rows.append(row)
+    return rows, errors
+
+
+class _HostileRowError(Exception):
+    """The row would drive the encoder too deep, or keep it busy beyond measure."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -77,7 +75,7 @@ class Plans:
         """
         pinned = version.schema_id != latest.schema_id
         selection = self.select(version, "WRITE")
-        if pinned and not (selection.field_rules or selection.payload_rules or selection.enabled_elsewhere):
+        if pinned and selection == Selection():  # it has no rules of its own
             selection = self.select(latest, "WRITE")
         self._refuse_foreign(version.subject, selection.foreign, "WRITE")
         schema = self.schema(version)
@@ -93,7 +91,7 @@ class Plans:
             exact=exact,
         )
         rules = selection.field_rules + selection.payload_rules
-        return Compiled(plan, schema, rules, version.subject, _places(plan, rules))
+        return Compiled(plan, schema, rules, version.subject, tuple(plan.places))
 
     def read(self, version: Version, latest: Version | None, *, exact: bool) -> Compiled:
         """The READ plan of a writer's version.
@@ -128,17 +126,7 @@ class Plans:
             exact=exact,
         )
         rules = field_rules + own.payload_rules
-        return Compiled(plan, schema, rules, version.subject, _places(plan, rules))
-
-    def both(self, version: Version, rules: list[EncryptRule]) -> Plan:
-        """The plan of a version over ``rules``, whatever their modes: to look at, not to run."""
-        return Plan(
-            self.schema(version),
-            "WRITE",
-            [_spec(rule) for rule in rules],
-            metadata_tags=_tags(version),
-            inheritance=self._settings.tag_inheritance,
-        )
+        return Compiled(plan, schema, rules, version.subject, tuple(plan.places))
 
     def _refuse_foreign(self, subject: str, names: tuple[str, ...], mode: Mode) -> None:
         if names:
@@ -152,7 +140,7 @@ class Plans:
         if self._settings.tag_inheritance != "own" or not selection.field_rules:
             return
         wanted = {tag for rule in selection.field_rules for tag in rule.tags}
-        for path, _, _, tags, holds_record in schema.outline(_tags(version)):
+        for path, _, _, tags, holds_record, *_ in schema.outline(_tags(version)):
             if holds_record and not wanted.isdisjoint(tags):
                 self._tell(
                     f"subject {version.subject}: field {path} holds a record and is tagged; its tags do not "
@@ -171,11 +159,6 @@ def _parse(schema: str, references: tuple[str, ...]) -> Schema:
 
 def _tags(version: Version) -> _Tags:
     return {pattern: list(tags) for pattern, tags in version.metadata_tags.items()}
-
-
-def _places(plan: Plan, rules: Sequence[EncryptRule]) -> tuple[int, ...]:
-    counts = Counter(rule for _, _, leaf_rules in plan.leaves for rule in leaf_rules)
-    return tuple(counts[rule] or 1 for rule in range(len(rules)))  # a payload rule has no leaf
 
 
 def _spec(rule: EncryptRule) -> tuple[set[str], str, bool]:

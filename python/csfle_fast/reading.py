@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from csfle_fast._core import Cipher, Reader, ReadLane
-from csfle_fast.errors import CsfleError
+from csfle_fast.errors import ConfigError, CsfleError
 from csfle_fast.keys import KeyService
 from csfle_fast.objects import Codec
 from csfle_fast.plans import Compiled, Plans
@@ -18,16 +18,16 @@ from csfle_fast.registry import Registry, Version
 from csfle_fast.settings import Settings
 from csfle_fast.subjects import check_field
 
-__all__ = ["MISSES_PER_BATCH", "ReadSide"]
-
-#: Misses that one batch may resolve; rows that miss more fail. The wire must not make us an amplifier.
-MISSES_PER_BATCH = 64
+__all__ = ["ReadSide"]
 
 #: Refusals that are remembered at a time.
 _MOST_REFUSALS = 1_024
 
 #: What a snapshot lacks: ``("id", schema id)``, ``("guid", GUID)`` or ``("dek", lane, rule, version)``.
 Miss = tuple[Literal["id"], int] | tuple[Literal["guid"], bytes] | tuple[Literal["dek"], int, int, int]
+
+#: A key that no writer has made yet, or that was never needed, is nothing to warm up.
+_NOT_YET = frozenset({"no_kek", "no_dek", "unknown_dek_version"})
 
 _NEVER = float("inf")
 
@@ -104,9 +104,9 @@ class ReadSide:
         #: Monotonic seconds at which refusals are forgotten.
         self._forget_at = _NEVER
         if settings.use_latest_version:
-            subject = registry.subject(topic, part)
-            self.latest = registry.latest(subject)
-            self.fresh_until = min(self.fresh_until, registry.fresh_until(subject))
+            subject, subject_until = registry.subject_until(topic, part)
+            self.latest, latest_until = registry.latest_until(subject)
+            self.fresh_until = min(self.fresh_until, subject_until, latest_until)
             if rows:
                 self.latest_codec = Codec(plans.schema(self.latest), f"subject {subject}, latest version")
         self._reader = self._snapshot()
@@ -116,7 +116,8 @@ class ReadSide:
         """The snapshot to begin a batch with."""
         if time.monotonic() >= self._forget_at:
             with self._lock:
-                self._forget_refusals()
+                if time.monotonic() >= self._forget_at:  # nobody else has forgotten, and learnt, meanwhile
+                    self._forget_refusals()
         return self._reader
 
     @property
@@ -126,8 +127,13 @@ class ReadSide:
 
     @property
     def full(self) -> bool:
-        """Whether it holds as many writer schemas as it may."""
-        return len(self.lanes) >= self._settings.schema_cache_size
+        """Whether it holds more writer schemas than it should."""
+        return len(self.lanes) > self._settings.schema_cache_size
+
+    @property
+    def schema_ids(self) -> list[int | None]:
+        """The writer schema's id of each lane."""
+        return [lane.version.schema_id for lane in self.lanes]
 
     def reset_locks(self) -> None:
         """To be called in a forked child."""
@@ -135,86 +141,108 @@ class ReadSide:
 
     def resolve(self, misses: Sequence[Miss]) -> None:
         """Find what a batch lacked, or the reason why it cannot be had, and make a new snapshot."""
+        away: CsfleError | None = None
         with self._lock:
             for miss in misses:
-                match miss:
-                    case ("dek", lane, rule, version):
-                        self._resolve_dek(self.lanes[lane], rule, version)
-                    case ("id", schema_id):
-                        if schema_id not in self._by_id:
-                            self._resolve_schema(schema_id)
-                    case ("guid", guid):
-                        if guid not in self._by_guid:
-                            self._resolve_schema(guid)
+                error = self._resolve(miss, away)
+                if error is not None and error.code == "unreachable":
+                    away = error  # a registry that did not answer is not asked for the rest of the batch
             self._reader = self._snapshot()
 
+    def _resolve(self, miss: Miss, away: CsfleError | None) -> CsfleError | None:
+        """Resolve one miss, or refuse it with ``away``; the error that it was refused with."""
+        if miss[0] == "dek":
+            _, index, rule, version = miss
+            return self._resolve_dek(self.lanes[index], rule, version, away)
+        return self._resolve_schema(miss[1], away)
+
     def preload(self, version: Version) -> None:
-        """Load the lane of a version and the newest DEK of each of its rules."""
+        """Load the lane of a version and the newest DEK of each of its rules.
+
+        Raises:
+            CsfleError: what cannot be had, but for keys that do not exist yet.
+        """
         if version.schema_id is None:
             return
         with self._lock:
-            if version.schema_id not in self._by_id:
-                self._resolve_schema(version.schema_id)
-            index = self._by_id.get(version.schema_id)
-            if index is not None:
-                lane = self.lanes[index]
+            error = self._resolve_schema(version.schema_id, None)
+            if error is None:
+                index = self._by_id[version.schema_id]
                 if version.guid is not None:
                     self._by_guid[uuid.UUID(version.guid).bytes] = index
-                for rule, settled in enumerate(lane.compiled.rules):
-                    try:
-                        newest = 1
-                        if settled.rotated:
-                            newest = self._keys.latest_version(settled, lane.compiled.subject)
-                    except CsfleError:
-                        continue  # a reader without access to a key still reads what it may
-                    if newest > 0:
-                        self._resolve_dek(lane, rule, newest)
+                error = self._preload_deks(self.lanes[index])
             self._reader = self._snapshot()
+        if error is not None:
+            raise error
 
-    def _resolve_schema(self, name: int | bytes) -> None:
+    def _preload_deks(self, lane: Lane) -> CsfleError | None:
+        for rule, settled in enumerate(lane.compiled.rules):
+            newest = 1
+            if settled.rotated:
+                newest = self._keys.latest_version(settled, lane.compiled.subject)
+            error = self._resolve_dek(lane, rule, newest, None) if newest > 0 else None
+            if error is not None and error.code not in _NOT_YET:
+                return error
+        return None
+
+    def _resolve_schema(self, name: int | bytes, away: CsfleError | None) -> CsfleError | None:
+        if name in self._by_id or name in self._by_guid:
+            return None
         try:
+            if away is not None:
+                raise away
             lane = self._lane(name)
         except CsfleError as error:
             self._refused[name] = error
             self._remember_refusal()
-            return
+            return error
         self.lanes.append(lane)
         if isinstance(name, bytes):
             self._by_guid[name] = len(self.lanes) - 1
         else:
             self._by_id[name] = len(self.lanes) - 1
+        return None
 
     def _lane(self, name: int | bytes) -> Lane:
         registry, topic, part = self._registry, self._topic, self._part
-        by_record = self._settings.subject_name_strategy in ("RECORD", "TOPIC_RECORD")
-        # A strategy by record name has no subject before the schema is known, and the registry takes any.
-        subject = f"{topic}-{part}" if by_record else registry.subject(topic, part)
+        try:
+            (subject, until), known = registry.subject_until(topic, part), True
+            self.fresh_until = min(self.fresh_until, until)
+        except ConfigError as error:
+            if error.code != "bad_strategy":
+                raise
+            # A strategy by record name has no subject before the schema is known, and the registry
+            # takes any.
+            subject, known = f"{topic}-{part}", False
         if isinstance(name, bytes):
             version = registry.by_guid(name, subject)
         else:
             version = registry.by_id(name, subject)
-        if by_record:
+        if not known:
             subject = registry.subject(topic, part, self._plans.schema(version).name)
             version = replace(version, subject=subject)
         compiled = self._plans.read(version, self.latest, exact=self._rows)
         codec = Codec(compiled.schema, f"subject {subject}, {_named(name)}") if self._rows else None
         return Lane(version, compiled, codec, [_Deks() for _ in compiled.rules])
 
-    def _resolve_dek(self, lane: Lane, rule: int, version: int) -> None:
+    def _resolve_dek(self, lane: Lane, rule: int, version: int, away: CsfleError | None) -> CsfleError | None:
         deks = lane.deks[rule]
         if version in deks.loaded:
-            return
+            return None
         settled, subject = lane.compiled.rules[rule], lane.compiled.subject
         try:
+            if away is not None:
+                raise away
             number = version if settled.rotated else None
-            deks.loaded[version] = self._keys.reader_key(settled, subject, number)
-            until = self._keys.reader_fresh_until(settled, subject, version)
-            self.fresh_until = min(self.fresh_until, until)
+            deks.loaded[version], until = self._keys.reader_key_until(settled, subject, number)
         except CsfleError as error:
             deks.refused[version] = error
             self._remember_refusal()
             if error.code == "unknown_dek_version":
                 deks.latest = self._keys.latest_known(settled, subject)
+            return error
+        self.fresh_until = min(self.fresh_until, until)
+        return None
 
     def _remember_refusal(self) -> None:
         count = len(self._refused) + sum(len(deks.refused) for lane in self.lanes for deks in lane.deks)

@@ -21,6 +21,7 @@ from confluent_kafka.schema_registry.common.schema_registry_client import Regist
 
 from csfle_fast.cache import LoadingCache
 from csfle_fast.errors import ConfigError, RegistryError, SchemaError
+from csfle_fast.mock import is_mock
 from csfle_fast.references import resolve_references
 from csfle_fast.registry_errors import NOT_FOUND, bad_answer, registry_error
 from csfle_fast.rules import RuleSet, parse_rule_set
@@ -120,7 +121,20 @@ class Registry:
             ConfigError: the strategy needs a record name, or gives no subject.
             RegistryError: ambiguous_subject, several associations; or the registry cannot be asked.
         """
-        return self._names.subject(topic, field, record_name)
+        return self.subject_until(topic, field, record_name)[0]
+
+    def subject_until(
+        self, topic: str, field: str = "value", record_name: str | None = None
+    ) -> tuple[str, float]:
+        """As ``subject``, with the monotonic seconds until which the answer holds.
+
+        That is infinity where the name follows from the arguments alone.
+
+        Raises:
+            ConfigError: as for ``subject``.
+            RegistryError: as for ``subject``.
+        """
+        return self._names.subject_until(topic, field, record_name)
 
     def latest(self, subject: str) -> Version:
         """The subject's latest version, never older than ``latest.cache.ttl.sec``.
@@ -129,11 +143,16 @@ class Registry:
             RegistryError: unknown_subject, unreachable, unauthorized, ...
             SchemaError: it is not an Avro schema, or its references do not resolve.
         """
-        return self._latest.get(subject, lambda: self._load_latest(subject))
+        return self.latest_until(subject)[0]
 
-    def fresh_until(self, subject: str) -> float:
-        """Until when, in monotonic seconds, ``latest`` answers for the subject without a request."""
-        return self._latest.fresh_until(subject)
+    def latest_until(self, subject: str) -> tuple[Version, float]:
+        """As ``latest``, with the monotonic seconds until which it is the answer.
+
+        Raises:
+            RegistryError: as for ``latest``.
+            SchemaError: as for ``latest``.
+        """
+        return self._latest.get_until(subject, lambda: self._load_latest(subject))
 
     def by_id(self, schema_id: int, subject: str) -> Version:
         """The schema with that id, in the context of ``subject``.
@@ -162,20 +181,6 @@ class Registry:
         """
         return self._members.get((subject, schema_id), lambda: self._load_member(subject, schema_id))
 
-    def belongs(self, subject: str, schema_id: int) -> bool:
-        """Whether that id is one of the subject's versions.
-
-        Raises:
-            RegistryError: the registry could not tell.
-        """
-        try:
-            self.member(subject, schema_id)
-        except RegistryError as error:
-            if error.code == "foreign_schema_id":
-                return False
-            raise
-        return True
-
     def reset_locks(self) -> None:
         """To be called in a forked child: replaces every lock."""
         self._requests_lock = threading.Lock()
@@ -193,16 +198,24 @@ class Registry:
         # Raised out here, so that the foreign exception, which may hold headers, does not hang on it.
         raise failure
 
+    def _find(self, what: str, call: Callable[[], T], missing: RegistryError) -> T:
+        """As ``_ask``; where the registry says that it does not have that, ``missing`` is raised."""
+        try:
+            return self._ask(what, call)
+        except RegistryError as error:
+            if error.code not in NOT_FOUND:
+                raise
+        raise missing
+
     def _load_latest(self, subject: str) -> Version:
         what = f"latest version of subject {subject}"
         # get_version("latest") is the one call that the client never answers from a cache;
         # its get_latest_version keeps the first answer for ever unless it was told otherwise.
-        try:
-            found = self._ask(what, lambda: self._client.get_version(subject, "latest"))
-        except RegistryError as error:
-            if error.code in NOT_FOUND:
-                raise RegistryError("unknown_subject", f"subject {subject} is not in the registry") from None
-            raise
+        found = self._find(
+            what,
+            lambda: self._client.get_version(subject, "latest"),
+            RegistryError("unknown_subject", f"subject {subject} is not in the registry"),
+        )
         return self._registered(found, subject, what)
 
     def _load_by_id(self, schema_id: int, subject: str) -> Version:
@@ -210,14 +223,11 @@ class Registry:
             if known is not None and known.schema_id == schema_id:
                 return known
         what = f"schema id {schema_id} (subject {subject})"
-        try:
-            found = self._ask(what, lambda: self._client.get_schema(schema_id, subject))
-        except RegistryError as error:
-            if error.code in NOT_FOUND:
-                raise RegistryError(
-                    "unknown_schema_id", f"schema id {schema_id} is not in the registry"
-                ) from None
-            raise
+        found = self._find(
+            what,
+            lambda: self._client.get_schema(schema_id, subject),
+            RegistryError("unknown_schema_id", f"schema id {schema_id} is not in the registry"),
+        )
         return self._version(found, subject, what, schema_id=schema_id)
 
     def _load_by_guid(self, guid: bytes, subject: str) -> Version:
@@ -226,23 +236,18 @@ class Registry:
         if known is not None and known.guid is not None and known.guid.lower() == text:
             return known
         what = f"schema GUID {text}"
-        try:
-            found = self._ask(what, lambda: self._client.get_schema_by_guid(text))
-        except RegistryError as error:
-            if error.code in NOT_FOUND:
-                raise RegistryError(
-                    "unknown_schema_guid", f"schema GUID {text} is not in the registry"
-                ) from None
-            raise
+        found = self._find(
+            what,
+            lambda: self._client.get_schema_by_guid(text),
+            RegistryError("unknown_schema_guid", f"{what} is not in the registry"),
+        )
         return self._version(found, subject, what, guid=text)
 
     def _load_member(self, subject: str, schema_id: int) -> Version:
         latest = self.latest(subject)
         if latest.schema_id == schema_id:
             return latest
-        what = f"versions of subject {subject}"
-        # Newest first: a caller that pins a schema pins a recent one. The client keeps numbered versions.
-        for number in sorted(self._ask(what, lambda: self._client.get_versions(subject)), reverse=True):
+        for number in self._candidates(subject, schema_id):
             one = f"version {number} of subject {subject}"
             found = self._ask(one, lambda number=number: self._client.get_version(subject, number))  # type: ignore[misc]
             if found.schema_id == schema_id:
@@ -250,6 +255,25 @@ class Registry:
         raise RegistryError(
             "foreign_schema_id", f"schema id {schema_id} is not a version of subject {subject}"
         )
+
+    def _candidates(self, subject: str, schema_id: int) -> list[int]:
+        """Numbers of the subject's versions that may have the id."""
+        if not is_mock(self._client):  # its class inherits the call, and would make it over HTTP
+            what = f"versions of schema id {schema_id} in subject {subject}"
+            try:
+                pairs = self._ask(what, lambda: self._client.get_schema_versions(schema_id, subject))
+            except RegistryError as error:
+                if error.code == "unknown_schema":
+                    return []
+                if error.code not in NOT_FOUND:
+                    raise
+            else:
+                wanted = _without_context(subject)
+                return [p.version for p in pairs if p.version and _without_context(p.subject or "") == wanted]
+        # A registry that does not have that call is asked for each version, newest first: who pins a
+        # schema pins a recent one.
+        what = f"versions of subject {subject}"
+        return sorted(self._ask(what, lambda: self._client.get_versions(subject)), reverse=True)
 
     def _registered(self, found: RegisteredSchema, subject: str, what: str) -> Version:
         if found.schema_id is None:
@@ -294,6 +318,11 @@ class Registry:
         schema = self._ask(what, lambda: self._client.get_version(subject, number, True)).schema
         _avro_text(schema, what)
         return schema
+
+
+def _without_context(subject: str) -> str:
+    # A registry may qualify the name that it was asked for without a context, as one of a context's URL does.
+    return subject.split(":", 2)[2] if subject.startswith(":.") and subject.count(":") > 1 else subject
 
 
 def _avro_text(schema: Schema, what: str) -> str:

@@ -41,10 +41,11 @@ class Result(Generic[V_co]):
         values: one value a row, in order, None where the row failed or was None; or, for a packed
             batch, a PackedRows.
         errors: one RowError for each row that failed, in row order.
-        headers: with ``framing="header"``, the headers to produce each row with. Empty otherwise.
+        headers: with ``framing="header"``, the headers to produce each row with, none for a row
+            that is None. Empty otherwise.
     """
 
-    __slots__ = ("_schema_ids", "errors", "headers", "values")
+    __slots__ = ("_lanes", "_schema_ids", "errors", "headers", "values")
 
     def __init__(
         self,
@@ -56,7 +57,8 @@ class Result(Generic[V_co]):
     ) -> None:
         self.values = values
         self.errors = errors
-        self._schema_ids = schema_ids
+        self._schema_ids: list[int | None] | None = None
+        self._lanes = schema_ids
         self.headers: list[Headers] = headers or []
 
     @property
@@ -65,8 +67,10 @@ class Result(Generic[V_co]):
 
         None where it is not known: a failed row, a tombstone, or a schema that is known by GUID alone.
         """
-        ids, lanes = self._schema_ids
-        return [None if lane is None else ids[lane] for lane in lanes]
+        if self._schema_ids is None:
+            ids, lanes = self._lanes
+            self._schema_ids = [None if lane is None else ids[lane] for lane in lanes]
+        return self._schema_ids
 
     def raise_for_errors(self) -> None:
         """Raise the first row's error, with a note on how many more there are; nothing if all is well.

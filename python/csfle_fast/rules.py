@@ -90,7 +90,7 @@ class EncryptRule:
         kms_key_id: the key's id in that KMS; None likewise.
         algorithm: AES128_GCM, AES256_GCM or AES256_SIV.
         expiry_days: age in days at which a new DEK version starts; 0: no rotation and no version prefix.
-        on_failure: action on failure after overrides, None where there is none (then ERROR).
+        on_failure: action on failure, None where there is none (then ERROR). The Engine runs none.
         params: the rule's own parameters, unchecked.
     """
 
@@ -173,12 +173,12 @@ def select_rules(version: Version, mode: Mode, settings: Settings) -> Selection:
     suppressed, warnings = _suppressed(version, mode)
     return Selection(
         field_rules=tuple(
-            _encrypt_rule(version, rule, settings)
+            _encrypt_rule(version, rule)
             for rule in domain
             if rule.type == ENCRYPT and rule.name not in suppressed
         ),
         payload_rules=tuple(
-            _encrypt_rule(version, rule, settings) for rule in encoding if rule.type == ENCRYPT_PAYLOAD
+            _encrypt_rule(version, rule) for rule in encoding if rule.type == ENCRYPT_PAYLOAD
         ),
         foreign=tuple(rule.name for rule in domain + encoding if rule.type not in (ENCRYPT, ENCRYPT_PAYLOAD)),
         migration=tuple(rule.name for rule in rules.migration if not _disabled(rule, settings)),
@@ -265,10 +265,9 @@ def _same_tags(one: Rule, other: Rule) -> bool:
     )
 
 
-def _encrypt_rule(version: Version, rule: Rule, settings: Settings) -> EncryptRule:
+def _encrypt_rule(version: Version, rule: Rule) -> EncryptRule:
     if rule.kind != "TRANSFORM":
         raise RuleSetError("bad_rule", f"{_where(version, rule)}: kind {rule.kind} cannot encrypt")
-    override = settings.rule_override(rule.name, rule.type).on_failure
     return EncryptRule(
         name=rule.name,
         tags=tuple(dict.fromkeys(rule.tags)),
@@ -278,7 +277,7 @@ def _encrypt_rule(version: Version, rule: Rule, settings: Settings) -> EncryptRu
         kms_key_id=_param(version, rule, _KMS_KEY_ID),
         algorithm=_algorithm(version, rule),
         expiry_days=_expiry_days(version, rule),
-        on_failure=override or rule.on_failure,
+        on_failure=rule.on_failure,
         params=rule.params,
     )
 

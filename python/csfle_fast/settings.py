@@ -135,7 +135,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "subject.name.strategy", "ASSOCIATED, TOPIC, RECORD, TOPIC_RECORD or callable", "ASSOCIATED",
         "How topic and field become a subject. ASSOCIATED asks the registry for an association and falls "
-        "back. A callable takes (SerializationContext, record name) as confluent-kafka's do.",
+        "back. RECORD and TOPIC_RECORD need the record's name, which only a frame tells: they are for "
+        "reading. A callable takes (SerializationContext, record name) as confluent-kafka's do.",
         _strategy,
     ),
     Setting(
@@ -179,13 +180,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("dek.cache.size", "int", 10_000, "Most DEK versions kept.", _size(_MAX_CACHE_SIZE)),
     Setting(
         "dek.max.seals", "int, up to 2^32", 2**32,
-        "AES-GCM values that one DEK version may seal in this process. With rotation a new version starts "
+        "AES-GCM values that one DEK version may seal by this Engine. With rotation a new version starts "
         "early; without, see dek.max.seals.action.",
         _size(2**32),
     ),
     Setting(
         "dek.max.seals.action", "warn or stop", "warn",
-        "What happens at dek.max.seals where the rule does not rotate its DEK.",
+        "What happens at dek.max.seals where the rule does not rotate its DEK, or where one batch needs "
+        "more than a whole DEK may seal.",
         _one_of("warn", "stop"),
     ),
 )  # fmt: skip
@@ -197,11 +199,6 @@ RULE_OVERRIDES: tuple[Setting, ...] = (
         "Turns a rule off (true), or on although the rule set says disabled (false).",
         _boolean,
     ),
-    Setting(
-        "onFailure", "str", None,
-        "Replaces a rule's onFailure action (ERROR, NONE, or a pair write,read).",
-        _text,
-    ),
 )  # fmt: skip
 
 
@@ -210,7 +207,6 @@ class RuleOverride:
     """What the configuration says about some rules; None leaves it to the rule set."""
 
     disabled: bool | None = None
-    on_failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -259,16 +255,13 @@ class Settings:
         )
 
     def rule_override(self, rule_name: str, rule_type: str) -> RuleOverride:
-        """What holds for one rule: by its name, else by its type, else by default; each part on its own."""
+        """What holds for one rule: by its name, else by its type, else by default."""
         found = [
             self.rule_overrides[who]
             for who in (rule_name, f"_{rule_type}_", _DEFAULT_OVERRIDE)
             if who in self.rule_overrides
         ]
-        return RuleOverride(
-            next((o.disabled for o in found if o.disabled is not None), None),
-            next((o.on_failure for o in found if o.on_failure is not None), None),
-        )
+        return RuleOverride(next((o.disabled for o in found if o.disabled is not None), None))
 
 
 def _parse_override(name: str, value: object, overrides: dict[str, dict[str, Any]]) -> bool:
@@ -277,8 +270,7 @@ def _parse_override(name: str, value: object, overrides: dict[str, dict[str, Any
         return False
     for setting in RULE_OVERRIDES:
         if setting.name == what:
-            attribute = "on_failure" if what == "onFailure" else what
-            overrides.setdefault(who, {})[attribute] = setting.parse(name, value)
+            overrides.setdefault(who, {})[what] = setting.parse(name, value)
             return True
     return False
 

@@ -43,24 +43,28 @@ class SubjectNames:
         self._fallback = settings.subject_name_strategy_fallback_type
         self._namespace = settings.subject_name_strategy_kafka_cluster_id or "-"
         self._ask = ask
+        self._clock = clock
+        self._ttl = settings.latest_cache_ttl_sec
         self._cache: LoadingCache[tuple[str, str, str | None], str] = LoadingCache(
             size=settings.schema_cache_size,
-            ttl=settings.latest_cache_ttl_sec,
+            ttl=self._ttl,
             missing_ttl=settings.missing_cache_ttl_sec,
             clock=clock,
         )
 
-    def subject(self, topic: str, field: str, record_name: str | None) -> str:
-        """The subject; see ``Registry.subject``."""
+    def subject_until(self, topic: str, field: str, record_name: str | None) -> tuple[str, float]:
+        """The subject, and until when, in monotonic seconds, the answer holds; see ``Registry.subject``."""
         check_field(field)
         strategy = self._strategy
         if callable(strategy):
-            # The user's own function is asked every time: what it depends on is not ours to know.
-            return self._custom(strategy, topic, field, record_name)
+            # The user's own function is asked every time: what it depends on is not ours to know. What
+            # was made of its answer is kept no longer than an association would be.
+            until = self._clock() + self._ttl
+            return self._custom(strategy, topic, field, record_name), until
         if strategy == "ASSOCIATED":
             key = (topic, field, record_name)
-            return self._cache.get(key, lambda: self._associated(topic, field, record_name))
-        return _named(strategy, topic, field, record_name)
+            return self._cache.get_until(key, lambda: self._associated(topic, field, record_name))
+        return _named(strategy, topic, field, record_name), float("inf")
 
     def reset_locks(self) -> None:
         """To be called in a forked child."""

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from csfle_fast._core import Writer
-from csfle_fast.errors import BatchError, RegistryError
+from csfle_fast.errors import RegistryError
 from csfle_fast.keys import KeyService, WriterKey
 from csfle_fast.objects import Codec
 from csfle_fast.plans import Compiled, Plans
 from csfle_fast.registry import Registry, Version
-from csfle_fast.results import Headers
 
 __all__ = ["WriteSnapshot", "WriteSnapshots", "WriteTarget"]
 
@@ -33,7 +32,7 @@ class WriteSnapshot:
         version: the writer schema's version.
         keys: the key of each rule.
         codec: for rows; None where only bodies are wanted.
-        headers: what each row is to be produced with, under header framing.
+        header: the header that names the schema, under header framing; None with a prefix.
         fresh_until: monotonic seconds until which it may be used.
     """
 
@@ -42,7 +41,7 @@ class WriteSnapshot:
     version: Version
     keys: tuple[WriterKey, ...]
     codec: Codec | None
-    headers: Headers
+    header: tuple[str, bytes] | None
     fresh_until: float
 
 
@@ -101,9 +100,8 @@ class WriteSnapshots:
 
     def _make(self, target: WriteTarget, old: WriteSnapshot | None, rows: int) -> WriteSnapshot:
         registry = self._registry
-        subject = registry.subject(target.topic, target.field)
-        latest = registry.latest(subject)
-        until = registry.fresh_until(subject)
+        subject, subject_until = registry.subject_until(target.topic, target.field)
+        latest, latest_until = registry.latest_until(subject)
         version = latest
         if target.schema_id is not None and target.schema_id != latest.schema_id:
             version = registry.member(subject, target.schema_id)
@@ -120,15 +118,15 @@ class WriteSnapshots:
         if target.rows:
             where = f"subject {subject}, schema id {version.schema_id}"
             codec = same.codec if same else Codec(compiled.schema, where)
-        frame, headers = _framing(version, target)
+        frame, header = _framing(version, target)
         snapshot = WriteSnapshot(
             writer=Writer(compiled.plan, [key.cipher for key in keys], frame),
             compiled=compiled,
             version=version,
             keys=keys,
             codec=codec,
-            headers=headers,
-            fresh_until=min([until, *(key.fresh_until for key in keys)]),
+            header=header,
+            fresh_until=min([subject_until, latest_until, *(key.fresh_until for key in keys)]),
         )
         with self._lock:
             self._snapshots[target] = snapshot
@@ -143,13 +141,12 @@ def _affords(snapshot: WriteSnapshot, rows: int) -> bool:
     return all(key.seals_left >= rows * places for key, places in needs)
 
 
-def _framing(version: Version, target: WriteTarget) -> tuple[bytes, Headers]:
+def _framing(version: Version, target: WriteTarget) -> tuple[bytes, tuple[str, bytes] | None]:
+    """What stands in front of each body, and the header that does instead."""
     if target.framing == "prefix":
         if version.schema_id is None:
             raise RegistryError("no_schema_id", f"subject {version.subject}: the registry tells no schema id")
-        return _MAGIC_ID + version.schema_id.to_bytes(4, "big"), []
-    if target.framing == "header":
-        if version.guid is None:
-            raise RegistryError("no_guid", f"subject {version.subject}: the registry tells no GUID")
-        return b"", [(f"__{target.field}_schema_id", _MAGIC_GUID + uuid.UUID(version.guid).bytes)]
-    raise BatchError("bad_framing", 'framing is "prefix" or "header"')
+        return _MAGIC_ID + version.schema_id.to_bytes(4, "big"), None
+    if version.guid is None:
+        raise RegistryError("no_guid", f"subject {version.subject}: the registry tells no GUID")
+    return b"", (f"__{target.field}_schema_id", _MAGIC_GUID + uuid.UUID(version.guid).bytes)

@@ -1,44 +1,53 @@
-"""``csfle-fast dev registry`` as a process of its own."""
+"""``csfle-fast dev registry``: what it prints, with and without a secret, and how it ends."""
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
 
 import httpx2 as httpx
 import pytest
 
-COMMAND = [sys.executable, "-c", "from csfle_fast.cli.dev import dev_app; dev_app()", "registry"]
+from dev.command import COMMAND, serving
+
+SHARED = {"name": "k", "kmsType": "local-kms", "kmsKeyId": "mykey", "shared": True}
 
 
-@pytest.fixture
-def process() -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [*COMMAND, "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "LOCAL_SECRET": "a secret"},
-    ) as running:
-        yield running
-        running.kill()
+def share_a_key(url: str) -> str:
+    """Have the registry make the DEK of a shared KEK; returns the wrapped DEK."""
+    keks = f"{url}/dek-registry/v1/keks"
+    assert httpx.post(keks, json=SHARED).status_code == 200
+    assert httpx.post(f"{keks}/k/test").status_code == 200
+    dek = httpx.post(f"{keks}/k/deks/s", json={})
+    assert dek.json()["keyMaterial"]
+    return str(dek.json()["encryptedKeyMaterial"])
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_prints_its_url_serves_and_stops(process: subprocess.Popen[str], stop: signal.Signals) -> None:
-    assert process.stdout is not None
-    url = process.stdout.readline().strip()
-    keks = f"{url}/dek-registry/v1/keks"
-    kek = {"name": "k", "kmsType": "local-kms", "kmsKeyId": "mykey", "shared": True}
-    assert httpx.post(keks, json=kek).status_code == 200
-    assert httpx.post(f"{keks}/k/test").status_code == 200
-    process.send_signal(stop)
-    out, err = process.communicate(timeout=30)
-    assert (out, err) == ("", "")
+def test_prints_its_url_serves_and_stops(stop: signal.Signals) -> None:
+    with serving("a secret") as (process, url):
+        share_a_key(url)
+        process.send_signal(stop)
+        assert process.communicate(timeout=30) == ("", "")
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_without_a_secret_it_makes_one_and_says_so(nothing: str | None) -> None:
+    with serving(nothing) as (process, url):
+        share_a_key(url)
+        process.terminate()
+        out, err = process.communicate(timeout=30)
+    assert out == ""
+    assert err == "No secret given (LOCAL_SECRET): shared KEKs use a random one until this process ends.\n"
+
+
+def test_the_secret_that_it_makes_is_another_each_time() -> None:
+    with serving() as (_, one), serving() as (_, other):
+        wrapped = share_a_key(one)
+        httpx.post(f"{other}/dek-registry/v1/keks", json=SHARED)
+        foreign = httpx.post(f"{other}/dek-registry/v1/keks/k/deks/s", json={"encryptedKeyMaterial": wrapped})
+        assert (foreign.status_code, foreign.json()["error_code"]) == (500, 50070)
 
 
 @pytest.mark.parametrize("options", [["--host", "0.0.0.0"], ["--port", "TAKEN"]])  # noqa: S104 - refused

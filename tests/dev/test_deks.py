@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,17 +12,11 @@ from csfle_fast.dev.key_tables import KeyTables
 from csfle_fast.dev.local_kms import LocalKms
 from csfle_fast.dev.models import Dek
 from csfle_fast.dev.names import LATEST
-from csfle_fast.dev.refusal import Refusal
+from dev.refused import refused
 
 SECRET = "a secret"
 MATERIAL = base64.b64encode(b"wrapped key").decode()
 OTHER = base64.b64encode(b"another key").decode()
-
-
-def refused(call: Callable[[], object]) -> tuple[int, int]:
-    with pytest.raises(Refusal) as caught:
-        call()
-    return caught.value.status, caught.value.error_code
 
 
 @pytest.fixture

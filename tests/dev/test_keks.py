@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from csfle_fast.dev.clock import Clock
 from csfle_fast.dev.deks import DekStore
 from csfle_fast.dev.keks import KekStore
 from csfle_fast.dev.key_tables import KeyTables
-from csfle_fast.dev.refusal import Refusal
+from dev.refused import refused
 
 BODY: dict[str, Any] = {
     "name": "k",
@@ -19,12 +18,6 @@ BODY: dict[str, Any] = {
     "doc": "d",
     "shared": False,
 }
-
-
-def refused(call: Callable[[], object]) -> tuple[int, int]:
-    with pytest.raises(Refusal) as caught:
-        call()
-    return caught.value.status, caught.value.error_code
 
 
 @pytest.fixture

@@ -1,18 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
-
 from csfle_fast.dev.models import ConfigUpdate
 from csfle_fast.dev.policies import GLOBAL, Policies
-from csfle_fast.dev.refusal import Refusal
-
-
-def refused(call: Callable[[], object]) -> tuple[int, int]:
-    with pytest.raises(Refusal) as caught:
-        call()
-    return caught.value.status, caught.value.error_code
+from dev.refused import refused
 
 
 def test_config_of_a_subject_a_context_and_all() -> None:

@@ -1,26 +1,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from csfle_fast.dev.models import ConfigUpdate
-from csfle_fast.dev.refusal import Refusal
 from csfle_fast.dev.schemas import SchemaStore
+from dev.refused import refused
 from dev.samples import SCHEMA, payload, rule
 
 
 def record(name: str, **field: Any) -> str:
     fields = [{"name": "f", "type": "string", **field}]
     return json.dumps({"type": "record", "name": name, "namespace": "x", "fields": fields})
-
-
-def refused(call: Callable[[], object]) -> tuple[int, int]:
-    with pytest.raises(Refusal) as caught:
-        call()
-    return caught.value.status, caught.value.error_code
 
 
 @pytest.fixture

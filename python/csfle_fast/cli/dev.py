@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Annotated
 
 import typer
@@ -30,7 +31,7 @@ def registry(
         typer.Option(
             envvar="LOCAL_SECRET",
             show_default=False,
-            help="Secret of the local KMS, for shared KEKs; rather set LOCAL_SECRET.",
+            help="Secret of the local KMS, for shared KEKs; rather set LOCAL_SECRET. Default: a random one.",
         ),
     ] = None,
 ) -> None:
@@ -45,8 +46,17 @@ def registry(
             raise
         typer.echo("The development registry needs more packages: pip install 'csfle-fast[dev]'", err=True)
         raise typer.Exit(2) from None
+
+    def ready(url: str) -> None:
+        if not secret:
+            typer.echo(
+                "No secret given (LOCAL_SECRET): shared KEKs use a random one until this process ends.",
+                err=True,
+            )
+        typer.echo(url)
+
     try:
-        DevRegistry(host=host, port=port, secret=secret).serve_forever(on_ready=typer.echo)
+        DevRegistry(host=host, port=port, secret=secret or secrets.token_urlsafe()).serve_forever(ready)
     except (ConfigError, OSError) as error:
         typer.echo(f"Cannot serve on {host}:{port}: {error}", err=True)
         raise typer.Exit(1) from None

@@ -65,8 +65,8 @@ class DekWrapper:
         self._clients.reset_locks()
 
     def close(self) -> None:
-        """Drop every client."""
-        self._clients.clear()
+        """Drop every client, and keep none from now on."""
+        self._clients.close()
 
     def _try_all(self, kek: Kek, operation: str, call: Callable[[KmsClient], bytes]) -> bytes:
         """The KEK's own key id first, then each alternate one in order; the last failure counts."""

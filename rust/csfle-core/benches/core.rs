@@ -1,11 +1,13 @@
 //! The core on packed bodies, and beside it the bare loop: draw a nonce, seal with the same cipher
 //! and encode the same values, without any Avro. Prints one JSON document: nanoseconds a message,
 //! best round of each, in turns; `measure_ns` is the part of the core that only measures.
+//! Before any clock runs, one batch is sealed, opened again and compared.
 //!
 //! A workload's name as argument runs that one alone.
 
-#![allow(clippy::unwrap_used)] // a bench that cannot go on should stop where it stands
+#![allow(clippy::unwrap_used, clippy::panic)] // a bench that cannot go on should stop where it stands
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,10 +15,11 @@ use std::time::Instant;
 use aes_siv::KeyInit;
 use aes_siv::siv::Aes256Siv;
 use base64_simd::STANDARD;
-use csfle_core::avro::{LeafKind, Mode, PlanOptions, compile, write_long};
-use csfle_core::batch::{Encryption, Rows};
+use csfle_core::avro::{Arena, LeafKind, Mode, PlanOptions, compile, write_long};
+use csfle_core::batch::{Decryption, Encryption, Outcome, Rows};
 use csfle_core::crypto::{Algorithm, Cipher, Nonces, Provider, generate_key_proto};
-use csfle_core::lane::{Lane, WriteLane};
+use csfle_core::framing::SchemaRef;
+use csfle_core::lane::{DekVersions, Lane, ReadLane, ReadTable, WriteLane};
 use csfle_core::parallel::Pool;
 use csfle_core::schema::{Inheritance, Patterns, Schema, select};
 use csfle_core::value::Layer;
@@ -112,6 +115,13 @@ impl PackedRows {
         }
         Self { buffer: bodies.concat(), offsets }
     }
+
+    /// The rows of a batch that one thread wrote without a fault.
+    fn of(arenas: &[(Arena, Outcome)]) -> Self {
+        let [(arena, outcome)] = arenas else { panic!("one thread writes one arena") };
+        assert!(outcome.faults.is_empty(), "{:?}", outcome.faults[0]);
+        Self { buffer: arena.as_slice().to_vec(), offsets: [&[0], &outcome.ends[..]].concat() }
+    }
 }
 
 impl Rows for PackedRows {
@@ -170,6 +180,23 @@ impl Bare {
     }
 }
 
+/// Seals and opens the batch once: the time of a result that is wrong means nothing.
+fn check(work: &Encryption<'_, PackedRows>, read: Lane, values: usize) {
+    let sealed = work.to_arenas();
+    let frames = PackedRows::of(&sealed);
+    let counts = sealed[0].1.counts;
+    assert_eq!(counts.sealed, u64::try_from(values).unwrap(), "values that were sealed");
+    let loaded = HashMap::from([(1, work.write.ciphers[0].clone())]);
+    let deks = vec![DekVersions { loaded, ..DekVersions::default() }];
+    let table = ReadTable {
+        lanes: vec![Arc::new(ReadLane { lane: Arc::new(read), deks })],
+        schemas: HashMap::from([(SchemaRef::Id(1), Ok(0))]),
+    };
+    let opening = Decryption { table: &table, rows: &frames, misses: 0, pool: work.pool, threads: 1 };
+    let bodies = PackedRows::of(&opening.to_arenas());
+    assert!(bodies.offsets == work.rows.offsets && bodies.buffer == work.rows.buffer, "the bodies come back");
+}
+
 fn best(mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     work();
@@ -180,16 +207,20 @@ fn measure(workload: &Workload) -> Value {
     let schema = Schema::parse(&workload.schema.to_string(), &[]).unwrap();
     let rules = [["PII".to_owned()].into()];
     let hits = select(&schema, &Patterns::default(), &rules, None);
-    let options = PlanOptions { mode: Mode::Write, exact: false, inheritance: Inheritance::Own };
     let layer = Layer { algorithm: workload.algorithm, prefixed: false };
-    let lane = Lane::new(compile(&schema, &hits, options).unwrap(), vec![layer], 0);
+    let lane = |mode| {
+        let options = PlanOptions { mode, exact: false, inheritance: Inheritance::Own };
+        Lane::new(compile(&schema, &hits, options).unwrap(), vec![layer], 0)
+    };
     let proto = generate_key_proto(workload.algorithm).unwrap();
     let cipher = Arc::new(Cipher::new(workload.algorithm, &proto, 1, Provider::Auto).unwrap());
-    let write = WriteLane { lane: Arc::new(lane), ciphers: vec![cipher], frame: vec![0, 0, 0, 0, 1] };
+    let frame = SchemaRef::Id(1).to_bytes();
+    let write = WriteLane { lane: Arc::new(lane(Mode::Write)), ciphers: vec![cipher], frame };
     let rows = PackedRows::new(&workload.bodies);
     let pool = Pool::default();
     let work = Encryption { write: &write, rows: &rows, pool: &pool, threads: 1 };
     let (count, len) = workload.values;
+    check(&work, lane(Mode::Read), ROWS * count);
     let key = &proto[2..];
     let key = match workload.algorithm {
         Algorithm::Aes256Siv => Key::Siv(key.to_vec()),

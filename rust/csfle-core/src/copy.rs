@@ -4,6 +4,7 @@
 /// `memcpy` costs more than the copy; two copies of a set size that overlap need no call.
 #[inline]
 pub(crate) fn copy(into: &mut [u8], from: &[u8]) {
+    debug_assert_eq!(into.len(), from.len());
     match from.len() {
         16..=32 => overlapping::<16>(into, from),
         8..16 => overlapping::<8>(into, from),

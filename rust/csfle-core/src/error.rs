@@ -35,12 +35,12 @@ macro_rules! codes {
 codes! {
     NotAFrame "not_a_frame" "the bytes are not a frame: no magic byte with a schema id or GUID behind it"
     BadSchemaHeader "bad_schema_header" "the schema id header does not hold a schema id or GUID"
-    UnknownSchema "unknown_schema_id" "the registry knows no schema with the frame's id or GUID"
     TooManyMisses "too_many_misses" "the batch asks for more unknown schemas or DEK versions than one batch may"
     Truncated "truncated" "the datum ends before its schema does"
     TrailingBytes "trailing_bytes" "bytes stand behind the end of the datum"
     VarintTooLong "varint_too_long" "a variable-length integer has more than 64 bits or ten bytes"
     IntOutOfRange "int_out_of_range" "an int has more than 32 bits"
+    DecimalTooLarge "decimal_too_large" "a decimal has more digits than any that is in use, and would keep its reader busy"
     BadBoolean "bad_boolean" "a boolean is neither 0 nor 1"
     NegativeLength "negative_length" "a length is negative"
     UnionIndex "union_index_out_of_range" "a union index names no branch"

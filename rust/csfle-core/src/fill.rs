@@ -23,6 +23,8 @@ pub(crate) struct Scratch {
     slots: Vec<Slot>,
     /// For each slot, its hole by position.
     holes: Vec<usize>,
+    /// For each slot, whether it opened.
+    opened: Vec<bool>,
 }
 
 impl Scratch {
@@ -51,8 +53,9 @@ impl Scratch {
         self.holes.push(hole);
     }
 
-    fn full(&self) -> bool {
-        self.used >= SCRATCH
+    /// Whether `len` bytes more would be too many beside what is in it.
+    fn full(&self, len: usize) -> bool {
+        self.used > 0 && self.used + len > SCRATCH
     }
 
     fn clear(&mut self) {
@@ -87,7 +90,8 @@ pub(crate) fn seal<'a>(
     nonces: &mut Nonces,
 ) -> Result<u64, Code> {
     let lane = &*write.lane;
-    for (rule, (layer, cipher)) in (0u16..).zip(lane.layers.iter().zip(&write.ciphers)) {
+    scratch.clear(); // whatever an earlier group left when it failed
+    for (rule, (layer, cipher)) in (0..=u16::MAX).zip(lane.layers.iter().zip(&write.ciphers)) {
         let added = layer.added();
         let before = added - layer.algorithm.layout().tail;
         for (index, hole) in holes.iter().enumerate() {
@@ -96,6 +100,9 @@ pub(crate) fn seal<'a>(
                 continue;
             }
             let text = &body(hole.row)[hole.value..hole.value + hole.value_len];
+            if scratch.full(text.len() + added) {
+                seal_scratch(lane, *layer, cipher, holes, out, scratch, nonces)?;
+            }
             let start = scratch.place(text.len() + added);
             if layer.prefixed {
                 scratch.buffer[start..start + value::PREFIX]
@@ -103,9 +110,6 @@ pub(crate) fn seal<'a>(
             }
             copy(&mut scratch.buffer[start + before..start + before + text.len()], text);
             scratch.push(Slot { start: start + layer.prefix_len(), text: text.len() }, index);
-            if scratch.full() {
-                seal_scratch(lane, *layer, cipher, holes, out, scratch, nonces)?;
-            }
         }
         seal_scratch(lane, *layer, cipher, holes, out, scratch, nonces)?;
     }
@@ -208,7 +212,7 @@ pub(crate) fn open<'a>(
     scratch: &mut Scratch,
     unopened: &mut dyn FnMut(&Hole, Unopened),
 ) {
-    for (rule, (layer, versions)) in (0u16..).zip(lane.layers.iter().zip(deks)) {
+    for (rule, (layer, versions)) in (0..=u16::MAX).zip(lane.layers.iter().zip(deks)) {
         let mut current: Option<&Arc<Cipher>> = None;
         for (index, hole) in holes.iter().enumerate() {
             let leaf = &lane.plan.leaves[hole.leaf as usize];
@@ -216,6 +220,10 @@ pub(crate) fn open<'a>(
                 continue;
             }
             let sealed = &body(hole.row)[hole.value..hole.value + hole.value_len];
+            if let Some(cipher) = current.filter(|_| scratch.full(hole.len + layer.added())) {
+                open_scratch(lane, *layer, cipher, holes, out, scratch, unopened);
+                current = None;
+            }
             let before = scratch.place(hole.len + layer.added());
             let slot = Slot { start: before + layer.prefix_len(), text: hole.len };
             let place = &mut scratch.buffer[before..scratch.used];
@@ -253,10 +261,6 @@ pub(crate) fn open<'a>(
                 scratch.push(slot, index);
             }
             current = Some(cipher);
-            if scratch.full() {
-                open_scratch(lane, *layer, cipher, holes, out, scratch, unopened);
-                current = None;
-            }
         }
         if let Some(cipher) = current {
             open_scratch(lane, *layer, cipher, holes, out, scratch, unopened);
@@ -274,12 +278,11 @@ fn open_scratch(
     scratch: &mut Scratch,
     unopened: &mut dyn FnMut(&Hole, Unopened),
 ) {
-    let mut failed = Vec::new();
-    cipher.open(&mut scratch.buffer, &scratch.slots, &mut |index| failed.push(index));
-    let mut failed = failed.into_iter().peekable();
-    for (position, (slot, index)) in scratch.slots.iter().zip(&scratch.holes).enumerate() {
+    let Scratch { buffer, slots, opened, .. } = scratch;
+    cipher.open(buffer, slots, opened);
+    for ((slot, index), opened) in scratch.slots.iter().zip(&scratch.holes).zip(&scratch.opened) {
         let hole = &holes[*index];
-        if failed.next_if_eq(&position).is_some() {
+        if !opened {
             unopened(hole, Unopened::Fault(Fault::of(Code::AuthenticationFailed)));
             continue;
         }

@@ -21,7 +21,11 @@ impl SchemaRef {
     #[inline]
     pub fn from_payload(payload: &[u8]) -> Result<(Self, usize), Code> {
         match payload.split_first() {
-            Some((&MAGIC_ID, rest)) => rest.first_chunk().map(|id| (Self::Id(i32::from_be_bytes(*id)), 5)),
+            Some((&MAGIC_ID, rest)) => {
+                // A registry counts ids up from 1; a negative one names nothing anywhere.
+                let id = rest.first_chunk().map(|id| i32::from_be_bytes(*id)).filter(|id| *id >= 0);
+                id.map(|id| (Self::Id(id), 5))
+            }
             Some((&MAGIC_GUID, rest)) => rest.first_chunk().map(|guid| (Self::Guid(*guid), 17)),
             _ => None,
         }

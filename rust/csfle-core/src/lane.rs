@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::avro::{HoleSizes, LeafId, LeafKind, Mode, Plan, Program};
-use crate::crypto::Cipher;
+use crate::crypto::{Algorithm, Cipher};
 use crate::error::{Code, Fault};
 use crate::framing::SchemaRef;
 use crate::value::{self, Layer};
@@ -55,6 +55,12 @@ impl Lane {
     /// Whether this lane seals.
     pub fn writes(&self) -> bool {
         self.plan.mode == Mode::Write
+    }
+
+    /// Nonces that a row takes where each leaf stands once.
+    pub(crate) fn nonces(&self) -> usize {
+        let rules = self.plan.leaves.iter().flat_map(|leaf| leaf.rules.iter()).chain(&self.payload);
+        rules.filter(|rule| self.layer(**rule).algorithm != Algorithm::Aes256Siv).count()
     }
 
     /// Whether bodies are handed on as they are.
@@ -150,7 +156,7 @@ impl DekVersions {
     fn missing(&self, version: i32) -> Option<Fault> {
         let beyond = self.latest.is_some_and(|latest| version > latest.saturating_add(1));
         if version < 1 || beyond {
-            return Some(Fault::of(Code::UnknownDekVersion).with_detail(format!("version {version}")));
+            return Some(Fault::of(Code::UnknownDekVersion)); // the number may be four bytes of plaintext
         }
         self.refused.get(&version).cloned()
     }

@@ -1,6 +1,5 @@
-//! Chunks over threads: a private pool, one for each number of threads asked for.
+//! Chunks over threads: a private pool.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,46 +15,42 @@ const THREAD_WORTH: usize = 100_000;
 /// Rows that one thread should have, for the same reason.
 const ROWS_WORTH: usize = 125;
 
-/// Threads that are started on first use and kept.
+/// Threads that are started on first use and kept: as many as any call has asked for.
 ///
 /// A forked child must not use its parent's pool, whose threads it does not have: it makes a new
 /// one and leaves the old alone.
 #[derive(Default)]
-pub struct Pool {
-    pools: Mutex<HashMap<usize, Arc<ThreadPool>>>,
-}
+pub struct Pool(Mutex<Option<Arc<ThreadPool>>>);
 
 impl Pool {
-    /// Runs `work` on every job, on `threads` threads; gives the results in the order of the jobs.
-    /// Where no thread can be started, the caller's does it all.
-    pub fn run<J: Send, T: Send>(
-        &self,
-        threads: usize,
-        jobs: Vec<J>,
-        work: impl Fn(J) -> T + Sync,
-    ) -> Vec<T> {
-        let pool = if threads > 1 && jobs.len() > 1 { self.get(threads) } else { None };
+    /// Runs `work` on every job; gives the results in the order of the jobs. The last job is the
+    /// caller's own, and all are where no thread can be started.
+    pub fn run<J: Send, T: Send>(&self, mut jobs: Vec<J>, work: impl Fn(J) -> T + Sync) -> Vec<T> {
+        let others = jobs.len().saturating_sub(1);
+        let pool = if others > 0 { self.get(others.min(MOST_THREADS)) } else { None };
         let Some(pool) = pool else {
             return jobs.into_iter().map(work).collect();
         };
+        let own = jobs.split_off(others);
         let mut results: Vec<Option<T>> = jobs.iter().map(|_| None).collect();
         let work = &work;
-        pool.in_place_scope(|scope| {
+        let last = pool.in_place_scope(|scope| {
             for (job, result) in jobs.into_iter().zip(&mut results) {
                 scope.spawn(move |_| *result = Some(work(job)));
             }
+            own.into_iter().map(work).collect::<Vec<_>>()
         });
-        results.into_iter().flatten().collect()
+        results.into_iter().flatten().chain(last).collect()
     }
 
     fn get(&self, threads: usize) -> Option<Arc<ThreadPool>> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = pools.get(&threads) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = kept.as_ref().filter(|pool| pool.current_num_threads() >= threads) {
             return Some(pool.clone());
         }
         let name = |index| format!("csfle-{index}");
         let pool = Arc::new(ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build().ok()?);
-        pools.insert(threads, pool.clone());
+        *kept = Some(pool.clone()); // the old one ends when the last call that uses it has
         Some(pool)
     }
 }

@@ -5,12 +5,16 @@
 
 #[path = "core/batch.rs"]
 mod batch;
+#[path = "core/batch_company.rs"]
+mod batch_company;
 #[path = "core/batch_failures.rs"]
 mod batch_failures;
 #[path = "core/batch_misses.rs"]
 mod batch_misses;
 #[path = "core/batch_random.rs"]
 mod batch_random;
+#[path = "core/batch_sizes.rs"]
+mod batch_sizes;
 #[path = "core/batch_tampering.rs"]
 mod batch_tampering;
 #[path = "core/blocks.rs"]
@@ -21,6 +25,8 @@ mod cipher;
 mod codec;
 #[path = "core/compile.rs"]
 mod compile;
+#[path = "core/decimal.rs"]
+mod decimal;
 #[path = "core/depth.rs"]
 mod depth;
 #[path = "core/error.rs"]
@@ -45,6 +51,8 @@ mod random_schemas;
 mod resolve;
 #[path = "core/schema.rs"]
 mod schema;
+#[path = "core/secrets.rs"]
+mod secrets;
 #[path = "core/select.rs"]
 mod select;
 #[path = "core/tags.rs"]

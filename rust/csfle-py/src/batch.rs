@@ -1,6 +1,7 @@
 //! What a call on a batch gives back.
 
 use csfle_core::avro::Arena;
+use csfle_core::avro::limits::MISSES_PER_BATCH;
 use csfle_core::batch::{Counts, Outcome, Packed, Rows};
 use csfle_core::framing::SchemaRef;
 use csfle_core::lane::Miss;
@@ -11,8 +12,11 @@ use pyo3::types::{PyBytes, PyList};
 use crate::errors::{RowFault, row_fault};
 use crate::input::Borrowed;
 
-/// Below this many bytes of input, letting other Python threads run costs more than it gives.
+/// Below this much input, letting other Python threads run costs more than it gives.
 const DETACH_BYTES: usize = 2_048;
+
+/// What a row counts as beside its bytes: it may hold items that take none.
+const DETACH_ROW: usize = 128;
 
 /// Threads for batches. A forked child needs its own.
 #[pyclass(frozen, module = "csfle_fast._core")]
@@ -27,9 +31,10 @@ impl Pool {
     }
 }
 
-/// Runs `work` without the GIL if there is enough of it.
-pub fn detached<T: Send>(py: Python<'_>, bytes: usize, work: impl Send + FnOnce() -> T) -> T {
-    if bytes < DETACH_BYTES { work() } else { py.detach(work) }
+/// Runs `work` on `rows` without the GIL if there is enough of it.
+pub fn detached<T: Send>(py: Python<'_>, rows: &Borrowed<'_>, work: impl Send + FnOnce() -> T) -> T {
+    let size = rows.bytes() + rows.len() * DETACH_ROW;
+    if size < DETACH_BYTES { work() } else { py.detach(work) }
 }
 
 /// A miss as Python takes it: `("id", id)`, `("guid", bytes)` or `("dek", lane, rule, version)`.
@@ -41,7 +46,7 @@ pub enum PyMiss<'py> {
 }
 
 /// `(values, faults, misses, lanes, (sealed, opened, passed, tombstones))`.
-pub type Result<'py> =
+pub type BatchResult<'py> =
     (Bound<'py, PyAny>, Vec<RowFault>, Vec<PyMiss<'py>>, Vec<Option<u32>>, (u64, u64, u64, usize));
 
 /// Chunks of a list result as a list of bytes; None where a row failed or is a tombstone.
@@ -50,7 +55,7 @@ pub fn list_result<'py>(
     rows: &Borrowed<'_>,
     chunks: Vec<(Arena, Outcome)>,
     refusals: &[(String, String)],
-) -> PyResult<Result<'py>> {
+) -> PyResult<BatchResult<'py>> {
     // With something missing the batch is run again as a whole: no value is looked at.
     let incomplete = chunks.iter().any(|(_, outcome)| !outcome.misses.is_empty());
     let values = chunks.iter().flat_map(|(arena, outcome)| {
@@ -102,7 +107,7 @@ pub fn packed_result<'py>(
     size: usize,
     fill: impl FnOnce(&mut [u8]) -> Packed,
     refusals: &[(String, String)],
-) -> PyResult<Result<'py>> {
+) -> PyResult<BatchResult<'py>> {
     let mut packed = None;
     let mut buffer = PyBytes::new_with(py, size, |bytes| {
         packed = Some(fill(bytes));
@@ -129,7 +134,7 @@ fn result<'py>(
     tombstones: usize,
     outcomes: Vec<Outcome>,
     refusals: &[(String, String)],
-) -> Result<'py> {
+) -> BatchResult<'py> {
     let (mut faults, mut misses, mut lanes, mut counts) =
         (Vec::new(), Vec::new(), Vec::new(), Counts::default());
     for outcome in outcomes {
@@ -140,6 +145,7 @@ fn result<'py>(
     }
     let mut seen = std::collections::HashSet::new();
     misses.retain(|miss| seen.insert(*miss)); // chunks may have missed the same
+    misses.truncate(MISSES_PER_BATCH); // each chunk keeps to it, and all together do
     let misses = misses.into_iter().map(|miss| match miss {
         Miss::Schema(SchemaRef::Id(id)) => PyMiss::Id("id", id),
         Miss::Schema(SchemaRef::Guid(guid)) => PyMiss::Guid("guid", PyBytes::new(py, &guid)),

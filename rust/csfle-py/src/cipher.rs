@@ -1,6 +1,7 @@
 //! Prepared DEK versions, opaque to Python.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use csfle_core::crypto::{self, Algorithm, Provider};
 use pyo3::exceptions::PyTypeError;
@@ -9,6 +10,25 @@ use pyo3::types::PyBytes;
 
 use crate::errors::key_error;
 
+/// How many values one DEK version has sealed, whatever became of the ciphers that sealed them.
+#[pyclass(frozen, module = "csfle_fast._core")]
+#[derive(Default)]
+pub struct Seals(Arc<AtomicU64>);
+
+#[pymethods]
+impl Seals {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// The count.
+    #[getter]
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// One prepared DEK version. There is no way to read the key back.
 #[pyclass(frozen, module = "csfle_fast._core")]
 pub struct Cipher(pub Arc<crypto::Cipher>);
@@ -16,11 +36,21 @@ pub struct Cipher(pub Arc<crypto::Cipher>);
 #[pymethods]
 impl Cipher {
     #[new]
-    #[pyo3(signature = (algorithm, key_proto, *, version = 1, provider = "auto"))]
-    fn new(algorithm: &str, key_proto: &[u8], version: i32, provider: &str) -> PyResult<Self> {
+    #[pyo3(signature = (algorithm, key_proto, *, version = 1, provider = "auto", seals = None))]
+    fn new(
+        algorithm: &str,
+        key_proto: &[u8],
+        version: i32,
+        provider: &str,
+        seals: Option<&Seals>,
+    ) -> PyResult<Self> {
         let algorithm = Algorithm::parse(algorithm).map_err(key_error)?;
         let provider = Provider::parse(provider).map_err(key_error)?;
         let cipher = crypto::Cipher::new(algorithm, key_proto, version, provider).map_err(key_error)?;
+        let cipher = match seals {
+            Some(seals) => cipher.counting_in(seals.0.clone()),
+            None => cipher,
+        };
         Ok(Self(Arc::new(cipher)))
     }
 
@@ -42,7 +72,7 @@ impl Cipher {
         self.0.provider()
     }
 
-    /// Values sealed with it so far, by this process.
+    /// Values sealed so far, as its `Seals` counts them.
     #[getter]
     fn sealed(&self) -> u64 {
         self.0.sealed()

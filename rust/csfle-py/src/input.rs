@@ -1,7 +1,7 @@
 //! Batches as Python hands them in: a list of bytes, or one buffer and offsets.
 
 use csfle_core::batch::Rows;
-use pyo3::buffer::PyBuffer;
+use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -44,16 +44,12 @@ impl<'py> Held<'py> {
         let (buffer, offsets): (Bound<'py, PyAny>, Bound<'py, PyAny>) = batch.extract().map_err(|_| {
             PyTypeError::new_err("a batch is a list of bytes or a pair (buffer, int64 offsets)")
         })?;
-        let offsets = PyBuffer::<i64>::get(&offsets)
-            .map_err(|_| PyTypeError::new_err("offsets are a contiguous buffer of int64"))?
-            .to_vec(batch.py())?;
+        let offsets = flat::<i64>(&offsets, "offsets are a one-dimensional buffer of int64")?;
         if let Ok(bytes) = buffer.cast::<PyBytes>() {
             let offsets = checked(offsets, bytes.as_bytes().len())?;
             return Ok(HeldRows::Frozen(bytes.clone(), offsets));
         }
-        let buffer = PyBuffer::<u8>::get(&buffer)
-            .map_err(|_| PyTypeError::new_err("the buffer of a batch is a contiguous buffer of bytes"))?
-            .to_vec(batch.py())?;
+        let buffer = flat::<u8>(&buffer, "the buffer of a batch is a one-dimensional buffer of bytes")?;
         let offsets = checked(offsets, buffer.len())?;
         Ok(HeldRows::Copied(buffer, offsets))
     }
@@ -73,6 +69,12 @@ impl<'py> Held<'py> {
             headers.map(|values| values.iter().map(|value| Some(value.as_ref()?.as_bytes())).collect());
         Ok(Borrowed { rows, headers })
     }
+}
+
+/// A copy of a buffer's elements: what others may write to is not looked at while they may run.
+fn flat<T: Element>(object: &Bound<'_, PyAny>, wanted: &'static str) -> PyResult<Vec<T>> {
+    let buffer = PyBuffer::<T>::get(object).ok().filter(|buffer| buffer.dimensions() == 1);
+    buffer.ok_or_else(|| PyTypeError::new_err(wanted))?.to_vec(object.py())
 }
 
 fn item_bytes<'a>(item: pyo3::Borrowed<'a, '_, PyAny>, index: usize) -> PyResult<Option<&'a [u8]>> {
@@ -112,7 +114,8 @@ fn header_values<'py>(
     };
     let list = headers
         .cast::<PyList>()
-        .map_err(|_| PyTypeError::new_err("headers are a list, one list of headers a row"))?;
+        .map_err(|_| PyTypeError::new_err("headers are a list, one list of headers a row"))?
+        .to_tuple(); // comparing names may run code that changes the list
     if list.len() != rows {
         return Err(batch_error(
             "bad_headers",

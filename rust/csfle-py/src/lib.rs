@@ -22,7 +22,7 @@ mod _core {
     #[pymodule_export]
     use super::build_info;
     #[pymodule_export]
-    use super::cipher::{Cipher, generate_key};
+    use super::cipher::{Cipher, Seals, generate_key};
     #[pymodule_export]
     use super::errors::row_codes;
     #[pymodule_export]
@@ -36,6 +36,9 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
+        use super::PyModuleMethods;
+
+        module.add("MISSES_PER_BATCH", csfle_core::avro::limits::MISSES_PER_BATCH)?;
         super::warn_unoptimised(module.py())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use csfle_core::avro::{LeafKind, Mode, PlanOptions, compile};
 use csfle_core::crypto::Algorithm;
 use csfle_core::lane::Lane;
-use csfle_core::schema::{Inheritance, Latest, Schema as Table, select};
+use csfle_core::schema::{Inheritance, Latest, Patterns, Schema as Table, select};
 use csfle_core::value::Layer;
 use pyo3::prelude::*;
 
@@ -34,6 +34,7 @@ impl Plan {
                         inheritance = "own", exact = false))]
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)] // the constructor is the interface
     fn new(
+        py: Python<'_>,
         schema: &Schema,
         mode: &str,
         field_rules: Vec<FieldRule>,
@@ -53,24 +54,9 @@ impl Plan {
             "java" => Inheritance::Java,
             _ => return Err(misuse("tag inheritance is own or java")),
         };
-        let tags: Vec<BTreeSet<String>> = field_rules.iter().map(|(tags, ..)| tags.clone()).collect();
-        let own_patterns = patterns(metadata_tags)?;
-        let hits = match &latest {
-            None => select(&schema.0, &own_patterns, &tags, None),
-            Some((latest, metadata_tags, rules)) => {
-                let own_rules = tags.len() - rules.unwrap_or(0).min(tags.len());
-                let (own_tags, latest_tags) = tags.split_at(own_rules);
-                let patterns = patterns(metadata_tags.clone())?;
-                let latest = Latest {
-                    schema: &latest.get().0,
-                    patterns: &patterns,
-                    rules: rules.map(|_| latest_tags),
-                };
-                select(&schema.0, &own_patterns, own_tags, Some(&latest))
-            }
-        };
-        let plan =
-            compile(&schema.0, &hits, PlanOptions { mode, exact, inheritance }).map_err(schema_error)?;
+        if field_rules.len() + payload_rules.len() > usize::from(u16::MAX) {
+            return Err(misuse("a plan has at most 65,535 rules"));
+        }
         let mut layers = Vec::new();
         let rules = field_rules.iter().map(|(_, algorithm, prefixed)| (algorithm, prefixed));
         for (algorithm, prefixed) in
@@ -79,10 +65,34 @@ impl Plan {
             let algorithm = Algorithm::parse(algorithm).map_err(key_error)?;
             layers.push(Layer { algorithm, prefixed: *prefixed });
         }
-        if layers.len() > usize::from(u16::MAX) {
-            return Err(misuse("a plan has at most 65,535 rules"));
-        }
+        let tags: Vec<BTreeSet<String>> = field_rules.iter().map(|(tags, ..)| tags.clone()).collect();
+        let own_patterns = patterns(metadata_tags)?;
+        let latest = latest
+            .map(|(latest, tags, rules)| PyResult::Ok((latest.get().0.clone(), patterns(tags)?, rules)));
+        let latest: Option<(Arc<Table>, Patterns, Option<usize>)> = latest.transpose()?;
+        let table = schema.0.clone();
+        let plan = py.detach(|| {
+            let hits = match &latest {
+                None => select(&table, &own_patterns, &tags, None),
+                Some((latest, patterns, rules)) => {
+                    let own_rules = tags.len() - rules.unwrap_or(0).min(tags.len());
+                    let (own_tags, latest_tags) = tags.split_at(own_rules);
+                    let latest = Latest { schema: latest, patterns, rules: rules.map(|_| latest_tags) };
+                    select(&table, &own_patterns, own_tags, Some(&latest))
+                }
+            };
+            compile(&table, &hits, PlanOptions { mode, exact, inheritance })
+        });
+        let plan = plan.map_err(schema_error)?;
         Ok(Self { lane: Arc::new(Lane::new(plan, layers, payload_rules.len())), schema: schema.0.clone() })
+    }
+
+    /// At how many places of a body each rule seals or opens, where nothing repeats.
+    #[getter]
+    fn places(&self) -> Vec<usize> {
+        let mut places = self.lane.plan.places(self.lane.layers.len());
+        self.lane.payload.iter().for_each(|rule| places[*rule as usize] += 1);
+        places
     }
 
     /// Where values are sealed or opened: `(full name of the field, type, rules in WRITE order)`.

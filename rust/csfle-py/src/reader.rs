@@ -9,7 +9,7 @@ use csfle_core::framing::SchemaRef;
 use csfle_core::lane::{DekVersions, ReadLane as CoreLane, ReadTable};
 use pyo3::prelude::*;
 
-use crate::batch::{Pool, Result, detached, list_result, packed_result};
+use crate::batch::{BatchResult, Pool, detached, list_result, packed_result};
 use crate::cipher::Cipher;
 use crate::errors::misuse;
 use crate::input::Held;
@@ -92,17 +92,16 @@ impl Reader {
         headers: Option<&Bound<'py, PyAny>>,
         header_name: &str,
         misses: usize,
-    ) -> PyResult<Result<'py>> {
+    ) -> PyResult<BatchResult<'py>> {
         let held = Held::new(batch, headers.map(|headers| (headers, header_name)))?;
         let rows = held.rows()?;
-        let bytes = rows.bytes();
         let work = Decryption { table: &self.table, rows: &rows, misses, pool: &pool.0, threads };
         if packed {
-            let sizes = detached(py, bytes, || work.sizes());
-            let fill = |buffer: &mut [u8]| detached(py, bytes, || work.to_buffer(buffer, &sizes));
+            let sizes = detached(py, &rows, || work.sizes());
+            let fill = |buffer: &mut [u8]| detached(py, &rows, || work.to_buffer(buffer, &sizes));
             return packed_result(py, sizes.iter().sum(), fill, &self.refusals);
         }
-        let chunks = detached(py, bytes, || work.to_arenas());
+        let chunks = detached(py, &rows, || work.to_arenas());
         list_result(py, &rows, chunks, &self.refusals)
     }
 }

@@ -12,8 +12,9 @@ use crate::objects;
 /// Tag patterns of a schema's metadata, as Python hands them in.
 pub type MetadataTags = HashMap<String, Vec<String>>;
 
-/// Path, full name, type in words, tags, whether it holds a record.
-type OutlineRow = (String, String, String, Vec<String>, bool);
+/// Path, full name, type in words, tags; whether it holds a record, something to seal, is a plain
+/// primitive; position of the field around.
+type OutlineRow = (String, String, String, Vec<String>, bool, bool, bool, Option<usize>);
 
 pub fn patterns(tags: Option<MetadataTags>) -> PyResult<Patterns> {
     let tags = tags.unwrap_or_default();
@@ -63,13 +64,17 @@ impl Schema {
             .collect())
     }
 
-    /// Every field as `(path, full name, type in words, sorted tags, whether it holds a record)`, in
-    /// the order of the wire; a record inside itself is entered once.
+    /// Every field as `(path, full name, type in words, sorted tags, holds a record, holds something
+    /// to seal, is a plain primitive, position of the field around or None)`, in the order of the
+    /// wire; a record inside itself is entered once.
     #[pyo3(signature = (metadata_tags = None))]
-    fn outline(&self, metadata_tags: Option<MetadataTags>) -> PyResult<Vec<OutlineRow>> {
-        let outline = self.0.outline(&self.0.tags(&patterns(metadata_tags)?));
+    fn outline(&self, py: Python<'_>, metadata_tags: Option<MetadataTags>) -> PyResult<Vec<OutlineRow>> {
+        let patterns = patterns(metadata_tags)?;
+        let outline = py.detach(|| self.0.outline(&self.0.tags(&patterns)));
         let row = |field: OutlineField| {
-            (field.path, self.0.full_name(field.field), field.ty, field.tags, field.holds_record)
+            let name = self.0.full_name(field.field);
+            let OutlineField { path, ty, tags, holds_record, sealable, plain, around, .. } = field;
+            (path, name, ty, tags, holds_record, sealable, plain, around)
         };
         Ok(outline.into_iter().map(row).collect())
     }
@@ -83,6 +88,17 @@ impl Schema {
     /// itself, or grows beyond measure when its shared parts are written out.
     fn too_deep(&self, row: &Bound<'_, PyAny>) -> PyResult<bool> {
         objects::too_deep(&self.0, row)
+    }
+
+    /// Whether a value of it may be, or hold, a decimal.
+    #[getter]
+    fn holds_decimal(&self) -> bool {
+        self.0.holds_decimal(self.0.root())
+    }
+
+    /// Path of the first decimal of a row that has more digits than its precision allows, or None.
+    fn oversized_decimal(&self, row: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+        objects::oversized_decimal(&self.0, row)
     }
 
     /// Path of the first value of a row that does not fit, None where types tell of none.

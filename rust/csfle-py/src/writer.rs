@@ -6,7 +6,7 @@ use csfle_core::batch::Encryption;
 use csfle_core::lane::WriteLane;
 use pyo3::prelude::*;
 
-use crate::batch::{Pool, Result, detached, list_result, packed_result};
+use crate::batch::{BatchResult, Pool, detached, list_result, packed_result};
 use crate::cipher::Cipher;
 use crate::errors::misuse;
 use crate::input::Held;
@@ -43,17 +43,16 @@ impl Writer {
         pool: &Pool,
         threads: usize,
         packed: bool,
-    ) -> PyResult<Result<'py>> {
+    ) -> PyResult<BatchResult<'py>> {
         let held = Held::new(batch, None)?;
         let rows = held.rows()?;
-        let bytes = rows.bytes();
         let work = Encryption { write: &self.0, rows: &rows, pool: &pool.0, threads };
         if packed {
-            let sizes = detached(py, bytes, || work.sizes());
-            let fill = |buffer: &mut [u8]| detached(py, bytes, || work.to_buffer(buffer, &sizes));
+            let sizes = detached(py, &rows, || work.sizes());
+            let fill = |buffer: &mut [u8]| detached(py, &rows, || work.to_buffer(buffer, &sizes));
             return packed_result(py, sizes.iter().sum(), fill, &[]);
         }
-        let chunks = detached(py, bytes, || work.to_arenas());
+        let chunks = detached(py, &rows, || work.to_arenas());
         list_result(py, &rows, chunks, &[])
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::layers::reachable_layers;
 use super::limits;
+use super::path::{PathId, PathTree, ROOT};
 use super::place::{Leaves, Place};
 use super::plan::{LeafKind, Mode, Op, Plan, PlanOptions, Program, position};
 use crate::error::SchemaError;
@@ -20,28 +22,18 @@ pub fn compile(schema: &Schema, hits: &Hits, options: PlanOptions) -> Result<Pla
     let mut leaves = Leaves::default();
     let layers =
         if options.mode == Mode::Read { reachable_layers(schema, hits, options.inheritance) } else { 1 };
-    let mut passes = Vec::with_capacity(layers);
+    let mut passes = Vec::new();
+    let mut ops_left = limits::PLAN_OPS;
     for pass in 0..layers {
-        let exact = options.exact && pass == layers - 1;
-        passes.push(
-            Compiler::new(schema, hits, PlanOptions { exact, ..options }, pass, &mut leaves).program()?,
-        );
+        let exact_read = options.exact && options.mode == Mode::Read;
+        let options = PlanOptions { exact: options.exact && pass == layers - 1, ..options };
+        let compiler =
+            Compiler { exact_read, ops_left, ..Compiler::new(schema, hits, options, pass, &mut leaves) };
+        let program = compiler.program()?;
+        ops_left -= program.ops.len().min(ops_left);
+        passes.push(program);
     }
     Ok(Plan { leaves: leaves.list, passes, mode: options.mode })
-}
-
-/// The most rules that any one leaf may be under; at least one, so that there is a pass.
-fn reachable_layers(schema: &Schema, hits: &Hits, inheritance: Inheritance) -> usize {
-    let most = hits.values().map(Vec::len).max().unwrap_or(1);
-    if inheritance == Inheritance::Own || most == 0 {
-        return most.max(1);
-    }
-    // Tags that reach into a record add the rules of the enclosing field to those of the inner one.
-    let enclosing = hits.iter().filter(|((record, field), _)| match schema.get(*record) {
-        Type::Record(r) => !schema.get(r.fields[*field as usize].ty).is_plain_primitive(),
-        _ => false,
-    });
-    most + enclosing.map(|(_, rules)| rules.len()).max().unwrap_or(0)
 }
 
 struct Compiler<'a> {
@@ -53,8 +45,11 @@ struct Compiler<'a> {
     ops: Vec<Op>,
     paths: Vec<u32>,
     jumps: Vec<u32>,
-    path_ids: HashMap<String, u32>,
-    path_names: Vec<String>,
+    path_tree: PathTree,
+    /// Whether bodies will be made into rows.
+    exact_read: bool,
+    /// Ops that the passes before have left of a plan's.
+    ops_left: usize,
     inlining: Vec<TypeId>,
     in_procedure: bool,
     /// Procedures by record type and inherited rules; the calls to one not yet placed wait.
@@ -87,8 +82,9 @@ impl<'a> Compiler<'a> {
             ops: Vec::new(),
             paths: Vec::new(),
             jumps: Vec::new(),
-            path_ids: HashMap::new(),
-            path_names: Vec::new(),
+            path_tree: PathTree::default(),
+            exact_read: false,
+            ops_left: limits::PLAN_OPS,
             inlining: Vec::new(),
             in_procedure: false,
             procedures: HashMap::new(),
@@ -100,7 +96,7 @@ impl<'a> Compiler<'a> {
     fn program(mut self) -> Result<Program, SchemaError> {
         let root = self.schema.root();
         if matches!(self.schema.get(root), Type::Bytes) {
-            self.emit(Op::Stop, ""); // the body of a root `bytes` schema is the raw bytes
+            self.emit(Op::Stop, ROOT); // the body of a root `bytes` schema is the raw bytes
         } else {
             self.tail(root, &Place::default(), false)?;
         }
@@ -116,7 +112,7 @@ impl<'a> Compiler<'a> {
                 self.fields(record, fields, fields.fields.len(), &place)?;
             }
             self.inlining.pop();
-            self.emit(Op::Return, "");
+            self.emit(Op::Return, ROOT);
             next += 1;
         }
         for procedure in &self.waiting {
@@ -126,20 +122,18 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
-        Ok(Program { ops: self.ops, paths: self.paths, jumps: self.jumps, path_names: self.path_names })
+        Ok(Program {
+            ops: self.ops,
+            paths: self.paths,
+            jumps: self.jumps,
+            path_tree: self.path_tree.paths,
+            checks_text: self.options.mode == Mode::Write,
+        })
     }
 
-    fn emit(&mut self, op: Op, path: &str) -> usize {
-        let id = if let Some(id) = self.path_ids.get(path) {
-            *id
-        } else {
-            let id = position(self.path_names.len());
-            self.path_names.push(path.to_owned());
-            self.path_ids.insert(path.to_owned(), id);
-            id
-        };
+    fn emit(&mut self, op: Op, path: PathId) -> usize {
         self.ops.push(op);
-        self.paths.push(id);
+        self.paths.push(path);
         self.ops.len() - 1
     }
 
@@ -149,12 +143,12 @@ impl<'a> Compiler<'a> {
         let ty = self.schema.get(id);
         if self.options.exact {
             self.value(id, place)?;
-            self.emit(Op::End, &place.path);
+            self.emit(Op::End, place.path);
             return Ok(());
         }
         if !self.active(id, &place.rules) {
             let last = if matches!(ty, Type::Null) { last } else { Op::Stop };
-            self.emit(last, &place.path);
+            self.emit(last, place.path);
             return Ok(());
         }
         match ty {
@@ -182,7 +176,7 @@ impl<'a> Compiler<'a> {
             }
             _ => {
                 self.value(id, place)?;
-                self.emit(last, &place.path);
+                self.emit(last, place.path);
             }
         }
         self.check_size()
@@ -196,8 +190,14 @@ impl<'a> Compiler<'a> {
             return Ok(());
         }
         match ty {
-            Type::Array(items) => self.blocks(*items, &place.inside("[]"), false)?,
-            Type::Map(values) => self.blocks(*values, &place.inside("{}"), true)?,
+            Type::Array(items) => {
+                let path = self.path_tree.items(place.path);
+                self.blocks(*items, &place.inside(path), false)?;
+            }
+            Type::Map(values) => {
+                let path = self.path_tree.values(place.path);
+                self.blocks(*values, &place.inside(path), true)?;
+            }
             Type::Union(branches) => {
                 let table = self.union(branches, place);
                 let mut to_join = Vec::new();
@@ -208,7 +208,7 @@ impl<'a> Compiler<'a> {
                     self.jumps[table + index] = position(start);
                     self.value(*branch, &self.branch_place(branches, place))?;
                     if index < last && self.ops.len() > start {
-                        to_join.push(self.emit(Op::Jump(0), &place.path));
+                        to_join.push(self.emit(Op::Jump(0), place.path));
                     } else if self.ops.len() == start {
                         self.jumps[table + index] = u32::MAX; // nothing to walk: straight to the join
                     }
@@ -226,13 +226,13 @@ impl<'a> Compiler<'a> {
             Type::Record(record) if self.may_inline(id, place) => {
                 let inner = self.enter(id, place);
                 if self.in_procedure {
-                    self.emit(Op::Deeper(inner.levels), &place.path);
+                    self.emit(Op::Deeper(inner.levels), place.path);
                 }
                 self.fields(id, record, record.fields.len(), &inner)?;
                 self.inlining.pop();
             }
             Type::Record(_) => self.call(id, place),
-            _ => self.leaf(ty, place),
+            _ => self.leaf(id, ty, place),
         }
         self.check_size()
     }
@@ -252,20 +252,12 @@ impl<'a> Compiler<'a> {
     }
 
     /// The place of a field, with the rules that hit it.
-    fn field_place(&self, id: TypeId, record: &Record, index: usize, inner: &Place) -> Place {
-        let field = &record.fields[index];
+    fn field_place(&mut self, id: TypeId, record: &Record, index: usize, inner: &Place) -> Place {
         let field_id = (id, position(index));
-        let mut rules = self.hits.get(&field_id).cloned().unwrap_or_default();
-        if self.options.inheritance == Inheritance::Java && self.schema.get(field.ty).is_plain_primitive() {
-            rules.extend(&inner.rules);
-            rules.sort_unstable();
-            rules.dedup();
-        }
-        let dot = if inner.path.is_empty() { "" } else { "." };
         Place {
             field: Some(field_id),
-            rules,
-            path: format!("{}{dot}{}", inner.path, field.name),
+            rules: self.field_rules(id, record, index, &inner.rules),
+            path: self.path_tree.field(inner.path, field_id, &record.fields[index].name),
             levels: inner.levels,
             nesting: inner.nesting + 1,
             direct: true,
@@ -273,32 +265,44 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// The rules that hit the leaves of a field inside a field that `around` hits.
+    fn field_rules(&self, id: TypeId, record: &Record, index: usize, around: &[u16]) -> Vec<u16> {
+        let mut rules = self.hits.get(&(id, position(index))).cloned().unwrap_or_default();
+        let plain = self.schema.get(record.fields[index].ty).is_plain_primitive();
+        if self.options.inheritance == Inheritance::Java && plain {
+            rules.extend(around);
+            rules.sort_unstable();
+            rules.dedup();
+        }
+        rules
+    }
+
     fn branch_place(&self, branches: &[TypeId], place: &Place) -> Place {
         let several = branches.iter().filter(|id| !matches!(self.schema.get(**id), Type::Null)).count() > 1;
-        Place { of_several: place.direct && several, ..place.inside("") }
+        Place { of_several: place.direct && several, ..place.inside(place.path) }
     }
 
     /// Emits the union op; its jumps are still to be filled in.
     fn union(&mut self, branches: &[TypeId], place: &Place) -> usize {
         let table = self.jumps.len();
         self.jumps.resize(table + branches.len(), 0);
-        self.emit(Op::Union { table: position(table), count: position(branches.len()) }, &place.path);
+        self.emit(Op::Union { table: position(table), count: position(branches.len()) }, place.path);
         table
     }
 
     fn blocks(&mut self, items: TypeId, place: &Place, keys: bool) -> Result<(), SchemaError> {
         let takes_bytes = keys || self.schema.takes_bytes(items);
-        let start = self.emit(Op::Blocks { end: 0, takes_bytes }, &place.path);
+        let start = self.emit(Op::Blocks { end: 0, takes_bytes }, place.path);
         if keys {
-            self.emit(if self.options.exact { Op::Text } else { Op::Bytes }, &place.path);
+            self.emit(if self.options.exact { Op::Text } else { Op::Bytes }, place.path);
         }
         self.value(items, place)?;
-        self.emit(Op::Next, &place.path);
+        self.emit(Op::Next, place.path);
         self.ops[start] = Op::Blocks { end: position(self.ops.len()), takes_bytes };
         Ok(())
     }
 
-    fn leaf(&mut self, ty: &Type, place: &Place) {
+    fn leaf(&mut self, id: TypeId, ty: &Type, place: &Place) {
         let hit = !place.rules.is_empty();
         let plain = match ty {
             Type::Boolean => Op::Boolean,
@@ -311,8 +315,12 @@ impl<'a> Compiler<'a> {
             Type::String | Type::Bytes => {
                 let text = matches!(ty, Type::String);
                 let kind = if text { LeafKind::Text } else { LeafKind::Bytes };
+                let number = self.exact_read && self.schema.decimal(id).is_some();
+                let opened = place.rules.len() <= self.pass + 1; // not to the ciphertext of another rule
+                let most = if number && opened { limits::DECIMAL_BYTES } else { usize::MAX };
                 match place.field.filter(|_| place.rules.len() > self.pass) {
-                    Some(field) => Op::Hole(self.leaves.id(field, kind, &place.rules)),
+                    Some(field) => Op::Hole(self.leaves.id(field, kind, &place.rules, most)),
+                    None if number => Op::ShortBytes(position(most)),
                     None if text && self.options.exact => Op::Text,
                     None => Op::Bytes,
                 }
@@ -320,9 +328,9 @@ impl<'a> Compiler<'a> {
             _ => return, // null takes no bytes, and the others are no leaves
         };
         if hit && self.options.mode == Mode::Write && !matches!(ty, Type::String | Type::Bytes) {
-            self.emit(if place.of_several { Op::Pass } else { Op::Refuse }, &place.path);
+            self.emit(if place.of_several { Op::Pass } else { Op::Refuse }, place.path);
         }
-        self.emit(plain, &place.path);
+        self.emit(plain, place.path);
     }
 
     fn may_inline(&self, id: TypeId, place: &Place) -> bool {
@@ -334,13 +342,13 @@ impl<'a> Compiler<'a> {
 
     fn enter(&mut self, id: TypeId, place: &Place) -> Place {
         self.inlining.push(id);
-        Place { levels: place.levels + 1, ..place.inside("") }
+        Place { levels: place.levels + 1, ..place.inside(place.path) }
     }
 
     fn call(&mut self, record: TypeId, place: &Place) {
         let inherited =
             if self.options.inheritance == Inheritance::Java { place.rules.clone() } else { Vec::new() };
-        let call = self.emit(Op::Call { procedure: 0, levels: place.levels + 1 }, &place.path);
+        let call = self.emit(Op::Call { procedure: 0, levels: place.levels + 1 }, place.path);
         let waiting = &mut self.waiting;
         let index = *self.procedures.entry((record, inherited.clone())).or_insert_with(|| {
             waiting.push(Procedure { record, inherited, calls: Vec::new(), at: None });
@@ -364,9 +372,8 @@ impl<'a> Compiler<'a> {
                 Type::Array(inner) | Type::Map(inner) => open.push((*inner, rules)),
                 Type::Union(branches) => open.extend(branches.iter().map(|b| (*b, rules.clone()))),
                 Type::Record(record) => {
-                    let place = Place { rules, ..Place::default() };
                     for (index, field) in record.fields.iter().enumerate() {
-                        open.push((field.ty, self.field_place(id, record, index, &place).rules));
+                        open.push((field.ty, self.field_rules(id, record, index, &rules)));
                     }
                 }
                 _ if !rules.is_empty() && self.options.mode == Mode::Write => return true,
@@ -378,7 +385,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn check_size(&self) -> Result<(), SchemaError> {
-        if self.ops.len() > limits::PLAN_OPS {
+        if self.ops.len() > self.ops_left {
             return Err(SchemaError::of(
                 "plan_too_large",
                 "the schema compiles to more steps than a plan may have",

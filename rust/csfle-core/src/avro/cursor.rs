@@ -4,7 +4,7 @@ use super::varint;
 use crate::error::Code;
 
 /// Reads forward through a body. Every step is checked; nothing is trusted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,

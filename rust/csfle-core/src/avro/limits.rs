@@ -16,6 +16,10 @@ pub const JSON_DEPTH: usize = 4 * SCHEMA_DEPTH;
 /// A schema text. The largest registered schemas are a few hundred KiB.
 pub const SCHEMA_BYTES: usize = 16 << 20;
 
+/// Bytes of a decimal's unscaled value, some 2,400 digits, where rows are made of bodies: the work of
+/// turning it into a number grows with the square of its length.
+pub const DECIMAL_BYTES: usize = 1_024;
+
 /// Items that take no bytes (an array of null or of empty records) cost work but no input: a row
 /// may hold this many, and [`ZERO_ITEMS_PER_BYTE`] more for each byte of its body.
 pub const ZERO_ITEMS: u64 = 65_536;

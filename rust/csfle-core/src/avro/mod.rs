@@ -4,8 +4,10 @@
 
 mod compile;
 mod cursor;
+mod layers;
 pub mod limits;
 mod out;
+mod path;
 mod place;
 mod plan;
 mod run;

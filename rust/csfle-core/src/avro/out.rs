@@ -36,7 +36,7 @@ pub trait Out {
 }
 
 /// A buffer that grows. It is zeroed as a whole, which costs less than zeroing hole by hole.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Arena {
     buffer: Vec<u8>,
     len: usize,
@@ -114,7 +114,6 @@ impl Out for Arena {
 }
 
 /// A place of a set size inside a larger buffer.
-#[derive(Debug)]
 pub struct Fixed<'a> {
     place: &'a mut [u8],
     len: usize,

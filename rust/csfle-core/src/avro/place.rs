@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::path::PathId;
 use super::plan::{Leaf, LeafId, LeafKind, position};
 use crate::schema::FieldId;
 
@@ -9,15 +10,15 @@ use crate::schema::FieldId;
 #[derive(Default)]
 pub(super) struct Leaves {
     pub(super) list: Vec<Leaf>,
-    ids: HashMap<(FieldId, bool, Vec<u16>), LeafId>,
+    ids: HashMap<(FieldId, bool, Vec<u16>, usize), LeafId>,
 }
 
 impl Leaves {
     /// The id of a leaf, old or new.
-    pub(super) fn id(&mut self, field: FieldId, kind: LeafKind, rules: &[u16]) -> LeafId {
+    pub(super) fn id(&mut self, field: FieldId, kind: LeafKind, rules: &[u16], most: usize) -> LeafId {
         let list = &mut self.list;
-        *self.ids.entry((field, kind == LeafKind::Text, rules.to_vec())).or_insert_with(|| {
-            list.push(Leaf { kind, rules: rules.into(), field });
+        *self.ids.entry((field, kind == LeafKind::Text, rules.to_vec(), most)).or_insert_with(|| {
+            list.push(Leaf { kind, rules: rules.into(), field, most });
             position(list.len() - 1)
         })
     }
@@ -30,7 +31,7 @@ pub(super) struct Place {
     pub(super) field: Option<FieldId>,
     pub(super) rules: Vec<u16>,
     /// Path from the root or the procedure.
-    pub(super) path: String,
+    pub(super) path: PathId,
     /// Records entered below the procedure's own.
     pub(super) levels: u32,
     /// Types entered below the procedure.
@@ -43,13 +44,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The place of something inside that is neither a field nor a branch of a field's union.
-    pub(super) fn inside(&self, suffix: &str) -> Self {
-        Self {
-            path: format!("{}{suffix}", self.path),
-            nesting: self.nesting + 1,
-            direct: false,
-            of_several: false,
-            ..self.clone()
-        }
+    pub(super) fn inside(&self, path: PathId) -> Self {
+        Self { path, nesting: self.nesting + 1, direct: false, of_several: false, ..self.clone() }
     }
 }

@@ -1,5 +1,6 @@
 //! A plan: what the walk does with each byte of a body, decided once.
 
+use super::path::{PathId, Paths};
 use crate::schema::{FieldId, Inheritance};
 
 /// Which way a plan goes.
@@ -41,6 +42,8 @@ pub struct Leaf {
     pub rules: Box<[u16]>,
     /// The field it belongs to.
     pub field: FieldId,
+    /// Most bytes of a value that is opened.
+    pub most: usize,
 }
 
 /// Index of a leaf in its plan.
@@ -62,6 +65,8 @@ pub(super) enum Op {
     Enum(u32),
     /// Length and bytes.
     Bytes,
+    /// Length and bytes, so many at most: a decimal that will become a number.
+    ShortBytes(u32),
     /// Length and UTF-8.
     Text,
     /// A value to seal or open.
@@ -95,9 +100,12 @@ pub(super) enum Op {
 pub struct Program {
     pub(super) ops: Vec<Op>,
     /// For each op, its path from the root or from the procedure it is part of.
-    pub(super) paths: Vec<u32>,
+    pub(super) paths: Vec<PathId>,
     pub(super) jumps: Vec<u32>,
-    pub(super) path_names: Vec<String>,
+    pub(super) path_tree: Paths,
+    /// Whether tagged strings are checked as UTF-8 before anything else: on WRITE. On READ they are
+    /// base64, or something that says so.
+    pub(super) checks_text: bool,
 }
 
 impl Program {
@@ -120,6 +128,17 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// At how many places of a body each of `rules` rules seals or opens, where nothing repeats.
+    pub fn places(&self, rules: usize) -> Vec<usize> {
+        let mut places = vec![0; rules];
+        for op in self.passes.first().into_iter().flat_map(|pass| &pass.ops) {
+            if let Op::Hole(leaf) = op {
+                self.leaves[*leaf as usize].rules.iter().for_each(|rule| places[*rule as usize] += 1);
+            }
+        }
+        places
+    }
+
     /// The rule that pass `pass` of a READ plan opens at `leaf`.
     #[inline]
     pub fn rule_of_pass(leaf: &Leaf, pass: usize) -> u16 {

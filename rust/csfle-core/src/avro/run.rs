@@ -27,10 +27,13 @@ impl<S: HoleSizes, O: Out> Run<'_, S, O> {
         let leaf = &self.leaves[leaf_id as usize];
         let before = self.cursor.position();
         let value = self.cursor.length_delimited()?;
-        if O::KEEPS && leaf.kind == LeafKind::Text {
+        if O::KEEPS && self.program.checks_text && leaf.kind == LeafKind::Text {
             check_utf8(value)?;
         }
         let len = self.sizes.hole_size(leaf_id, value)?;
+        if len > leaf.most {
+            return Err(Code::DecimalTooLarge);
+        }
         let pending = &self.cursor.since(self.copied)[..before - self.copied];
         let at = self.out.hole(pending, len).ok_or(Code::Internal)?;
         self.copied = self.cursor.position();

@@ -61,7 +61,8 @@ pub struct Walker {
 }
 
 impl Walker {
-    /// Walks one body: writes it to `out` with holes, and hands each hole to `found`.
+    /// Walks one body: writes it to `out` with holes, and hands each hole to `found`, which may end
+    /// the walk.
     ///
     /// On a fault, what was already written of the row is left for the caller to drop.
     pub fn walk<S: HoleSizes, O: Out>(
@@ -71,7 +72,7 @@ impl Walker {
         sizes: &S,
         (row, body): (u32, &[u8]),
         out: &mut O,
-        found: impl FnMut(Hole),
+        found: impl FnMut(Hole) -> Result<(), Code>,
     ) -> Result<Walked, Fault> {
         self.stack.clear();
         self.depth = 0;
@@ -107,8 +108,8 @@ impl Walker {
         body: &[u8],
         value: usize,
     ) -> Option<Box<str>> {
-        let stop = Stopping { sizes, body, value };
-        let outcome = self.walk(program, leaves, &stop, (0, body), &mut Measure::default(), |_| {});
+        let at_value = |hole: Hole| if hole.value == value { Err(Code::Internal) } else { Ok(()) };
+        let outcome = self.walk(program, leaves, sizes, (0, body), &mut Measure::default(), at_value);
         outcome.err().and_then(|fault| fault.path)
     }
 
@@ -118,13 +119,9 @@ impl Walker {
             Frame::Call { back, .. } => Some(*back as usize - 1),
             Frame::Block { .. } => None,
         });
-        let parts = calls.chain([pc]).map(|pc| program.path_names[program.paths[pc] as usize].as_str());
         let mut path = String::new();
-        for part in parts.filter(|part| !part.is_empty()) {
-            if !path.is_empty() && !part.starts_with(['[', '{']) {
-                path.push('.');
-            }
-            path.push_str(part);
+        for pc in calls.chain([pc]) {
+            program.path_tree.write(program.paths[pc], &mut path);
         }
         (!path.is_empty()).then(|| path.into_boxed_str())
     }
@@ -135,7 +132,7 @@ impl Walker {
         &mut self,
         run: &mut Run<'_, S, O>,
         pc_out: &mut usize,
-        mut found: impl FnMut(Hole),
+        mut found: impl FnMut(Hole) -> Result<(), Code>,
     ) -> Result<(), Code> {
         let ops = run.program.ops.as_slice();
         let mut pc = 0usize;
@@ -157,6 +154,10 @@ impl Walker {
                     let text = step!(run.cursor.length_delimited());
                     step!(check_utf8(text));
                 }
+                Op::ShortBytes(most) => {
+                    let bytes = step!(run.cursor.length_delimited());
+                    step!(if bytes.len() > most as usize { Err(Code::DecimalTooLarge) } else { Ok(()) });
+                }
                 Op::Bytes => {
                     step!(run.cursor.length_delimited());
                 }
@@ -164,7 +165,8 @@ impl Walker {
                     if self.headers > 0 {
                         step!(self.write_headers(run));
                     }
-                    found(step!(run.hole(leaf)));
+                    let hole = step!(run.hole(leaf));
+                    step!(found(hole));
                 }
                 Op::Long => {
                     step!(run.cursor.long());
@@ -330,24 +332,5 @@ impl Walker {
             }
         }
         Ok(())
-    }
-}
-
-/// Sizes that fault at one value, to learn its path.
-struct Stopping<'a, S> {
-    sizes: &'a S,
-    body: &'a [u8],
-    value: usize,
-}
-
-impl<S: HoleSizes> HoleSizes for Stopping<'_, S> {
-    fn hole_size(&self, leaf: LeafId, value: &[u8]) -> Result<usize, Code> {
-        let end = self.body.len() - value.len();
-        let at = value.as_ptr().addr().checked_sub(self.body.as_ptr().addr());
-        if at == Some(self.value) && self.value <= end {
-            Err(Code::Internal)
-        } else {
-            self.sizes.hole_size(leaf, value)
-        }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn pack(
         starts.push(start);
         (rest, start) = (behind, start + size);
     }
-    let outcomes = pool.run(chunks.len(), jobs, |(chunk, place)| work(chunk, &mut Fixed::new(place)));
+    let outcomes = pool.run(jobs, |(chunk, place)| work(chunk, &mut Fixed::new(place)));
     let mut offsets = Vec::with_capacity(sizes.len() + 1);
     offsets.push(0);
     let mut end = 0;

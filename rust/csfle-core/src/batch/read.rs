@@ -39,7 +39,7 @@ pub fn decrypted_size<R: Rows + ?Sized>(
     let mut measure = Measure::default();
     let sizes = OpenedSizes { lane, pass: 0 };
     let body = (0, &payload[start..]);
-    let _ = walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, body, &mut measure, |_| {});
+    let _ = walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, body, &mut measure, |_| Ok(()));
     measure.len()
 }
 
@@ -259,9 +259,9 @@ fn open_payload(
         let cipher = read.deks[*rule as usize].get(version).map_err(Lost::Fault)?;
         let cipher = cipher.ok_or(Lost::Miss(Miss::Dek { lane: lane_index, rule: *rule, version }))?;
         let slot = Slot { start: range.start + layer.prefix_len(), text };
-        let mut failed = false;
-        cipher.open(bytes, &[slot], &mut |_| failed = true);
-        if failed {
+        let mut opened = Vec::new();
+        cipher.open(bytes, &[slot], &mut opened);
+        if opened != [true] {
             return Err(fault(Code::AuthenticationFailed));
         }
         let start = slot.start + layout.head;
@@ -305,16 +305,18 @@ impl Step<'_> {
         group.holes.clear();
         for (position, row) in group.rows.iter_mut().enumerate() {
             row.start = out.len();
+            let holes_before = group.holes.len();
             if let Some(body) = source(position).filter(|_| !row.dropped) {
                 #[allow(clippy::cast_possible_truncation)] // below ROWS
                 let body = (position as u32, body);
                 let holes = &mut group.holes;
-                let walked = self
-                    .walker
-                    .walk(&plan.passes[pass], &plan.leaves, &sizes, body, out, |hole| holes.push(hole));
+                let walked = self.walker.walk(&plan.passes[pass], &plan.leaves, &sizes, body, out, |hole| {
+                    holes.push(hole);
+                    Ok(())
+                });
                 if let Err(fault) = walked {
                     out.truncate(row.start);
-                    group.holes.retain(|hole| hole.at < row.start);
+                    group.holes.truncate(holes_before);
                     row.dropped = true;
                     outcome.faults.push((row.index, fault));
                 }
@@ -331,24 +333,21 @@ impl Step<'_> {
         unopened.sort_by_key(|(hole, _)| hole.at);
         for (hole, why) in unopened {
             let row = &mut group.rows[hole.row as usize];
-            if std::mem::replace(&mut row.dropped, true) {
-                continue; // the first value that fails names the row's fault
-            }
+            let first = !std::mem::replace(&mut row.dropped, true);
             let lost = match why {
                 Unopened::Miss { rule, version } => {
                     Lost::Miss(Miss::Dek { lane: self.lane_index, rule, version })
                 }
+                Unopened::Fault(_) if !first => continue, // the first value that fails names the row's fault
                 Unopened::Fault(fault) => {
-                    let path = self.walker.locate(
-                        &plan.passes[pass],
-                        &plan.leaves,
-                        &sizes,
-                        body(hole.row),
-                        hole.value,
-                    );
+                    let body = body(hole.row);
+                    let path = self.walker.locate(&plan.passes[pass], &plan.leaves, &sizes, body, hole.value);
                     Lost::Fault(Fault { path, offset: Some(hole.value), ..fault })
                 }
             };
+            if !first && outcome.misses.len() >= self.misses {
+                continue; // it has failed, or was reported, already
+            }
             lose(self.misses, row.index, lost, outcome);
         }
     }

@@ -52,7 +52,7 @@ impl<R: Rows + ?Sized> Encryption<'_, R> {
     /// The frames, one arena a chunk.
     pub fn to_arenas(&self) -> Vec<(Arena, Outcome)> {
         let chunks = self.chunks();
-        self.pool.run(chunks.len(), chunks, |chunk| {
+        self.pool.run(chunks, |chunk| {
             let bytes = chunk.clone().filter_map(|row| self.rows.row(row)).map(<[u8]>::len).sum();
             let mut arena = Arena::with_room(write::likely_size(self.write, chunk.len(), bytes));
             let outcome = write::encrypt(self.write, self.rows, chunk, &mut arena);
@@ -63,7 +63,7 @@ impl<R: Rows + ?Sized> Encryption<'_, R> {
     /// Bytes of each frame.
     pub fn sizes(&self) -> Vec<usize> {
         let chunks = self.chunks();
-        let sizes = self.pool.run(chunks.len(), chunks, |chunk| {
+        let sizes = self.pool.run(chunks, |chunk| {
             let mut walker = Walker::default();
             let size = |row| {
                 self.rows.row(row).map_or(0, |body| write::encrypted_size(self.write, &mut walker, body))
@@ -93,7 +93,7 @@ impl<R: Rows + ?Sized> Decryption<'_, R> {
     /// The bodies, one arena a chunk.
     pub fn to_arenas(&self) -> Vec<(Arena, Outcome)> {
         let chunks = self.chunks();
-        self.pool.run(chunks.len(), chunks, |chunk| {
+        self.pool.run(chunks, |chunk| {
             // Opening never makes a row longer.
             let most = chunk.clone().filter_map(|row| self.rows.row(row)).map(<[u8]>::len).sum();
             let mut arena = Arena::with_room(most);
@@ -105,7 +105,7 @@ impl<R: Rows + ?Sized> Decryption<'_, R> {
     /// At most the bytes of each body.
     pub fn sizes(&self) -> Vec<usize> {
         let chunks = self.chunks();
-        let sizes = self.pool.run(chunks.len(), chunks, |chunk| {
+        let sizes = self.pool.run(chunks, |chunk| {
             let mut walker = Walker::default();
             chunk.map(|row| read::decrypted_size(self.table, &mut walker, self.rows, row)).collect::<Vec<_>>()
         });

@@ -11,9 +11,6 @@ use crate::fill::{self, Scratch};
 use crate::lane::{SealedSizes, WriteLane};
 use crate::value;
 
-/// Bytes that sealing is likely to add to a row at most, however many leaves its schema has.
-const MOST_LIKELY: usize = 4_096;
-
 /// At most the bytes of the frame of one body: exact where it can be walked to its end, and else
 /// what [`encrypt`] writes before it meets the fault and takes the row out again.
 pub fn encrypted_size(write: &WriteLane, walker: &mut Walker, body: &[u8]) -> usize {
@@ -29,19 +26,19 @@ pub fn encrypted_size(write: &WriteLane, walker: &mut Walker, body: &[u8]) -> us
         &SealedSizes(lane),
         (0, body),
         &mut measure,
-        |_| {},
+        |_| Ok(()),
     );
     write.frame.len() + front + measure.len() + back
 }
 
 /// Bytes that the frames of so many rows with so many bytes are likely to take: enough where each
-/// leaf stands once in a row, and no promise.
+/// leaf stands once in a row, and no promise. In proportion to the bytes, whatever the schema says.
 pub fn likely_size(write: &WriteLane, rows: usize, bytes: usize) -> usize {
     let lane = &*write.lane;
     let (front, back) = lane.payload_room();
-    let leaves: usize =
-        lane.plan.leaves.iter().map(|leaf| lane.layer(leaf.rules[0]).added() * 4 / 3 + 4).sum();
-    bytes * 4 / 3 + rows.saturating_mul(write.frame.len() + front + back + leaves.min(MOST_LIKELY))
+    let added = lane.plan.leaves.iter().map(|leaf| lane.layer(leaf.rules[0]).added() * 4 / 3 + 4);
+    let values = rows.saturating_mul(added.sum::<usize>()).min(bytes.saturating_mul(2));
+    bytes * 4 / 3 + values + rows * (write.frame.len() + front + back)
 }
 
 /// Encrypts the bodies at `range` into `out`.
@@ -57,7 +54,7 @@ pub fn encrypt<R: Rows + ?Sized, O: Out>(
         frame_only(write, rows, range, out, &mut outcome);
         return outcome;
     }
-    let expected = range.len().saturating_mul(write.lane.plan.leaves.len() + write.lane.payload.len());
+    let expected = range.len().saturating_mul(write.lane.nonces());
     let mut chunk = match Nonces::for_chunk(expected) {
         Ok(nonces) => Chunk { write, walker: Walker::default(), scratch: Scratch::default(), nonces },
         Err(code) => {
@@ -113,13 +110,14 @@ impl Chunk<'_> {
         let first = range.start;
         for index in range {
             let start = out.len();
+            let holes_before = group.holes.len();
             let mut row = GroupRow { index, start, end: start, dropped: false };
             if let Some(body) = rows.row(index) {
                 match self.row(index - first, body, out, group) {
                     Ok(passed) => outcome.counts.passed += passed,
                     Err(fault) => {
                         out.truncate(start);
-                        group.holes.retain(|hole| hole.at < start);
+                        group.holes.truncate(holes_before);
                         row.dropped = true;
                         outcome.faults.push((index, fault));
                     }
@@ -158,9 +156,10 @@ impl Chunk<'_> {
         #[allow(clippy::cast_possible_truncation)] // below ROWS
         let row = (row as u32, body);
         let (sizes, holes) = (SealedSizes(lane), &mut group.holes);
-        let walked = self
-            .walker
-            .walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, row, out, |hole| holes.push(hole))?;
+        let walked = self.walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, row, out, |hole| {
+            holes.push(hole);
+            Ok(())
+        })?;
         room(out.gap(back))?;
         Ok(walked.passed)
     }

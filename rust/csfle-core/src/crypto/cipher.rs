@@ -1,6 +1,7 @@
 //! One DEK version, made ready once and kept.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Algorithm, Nonces, Provider, Sealer, Slot, tink};
@@ -12,7 +13,7 @@ pub struct Cipher {
     version: i32,
     provider: &'static str,
     sealer: Box<dyn Sealer>,
-    sealed: AtomicU64,
+    sealed: Arc<AtomicU64>,
 }
 
 impl Cipher {
@@ -25,7 +26,14 @@ impl Cipher {
     ) -> Result<Self, KeyError> {
         let key = tink::parse(algorithm, key_proto)?;
         let (sealer, provider) = provider.prepare(algorithm, key)?;
-        Ok(Self { algorithm, version, provider, sealer, sealed: AtomicU64::new(0) })
+        Ok(Self { algorithm, version, provider, sealer, sealed: Arc::default() })
+    }
+
+    /// The same, counting its seals in `seals`, which others may share: a DEK version's count has to
+    /// outlive the times that its key was dropped and fetched again.
+    #[must_use]
+    pub fn counting_in(self, seals: Arc<AtomicU64>) -> Self {
+        Self { sealed: seals, ..self }
     }
 
     /// Its algorithm.
@@ -54,9 +62,11 @@ impl Cipher {
         self.sealer.seal(buffer, slots, nonces)
     }
 
-    /// Opens every slot of `buffer` in place; reports by position those that do not open.
-    pub fn open(&self, buffer: &mut [u8], slots: &[Slot], failed: &mut dyn FnMut(usize)) {
-        self.sealer.open(buffer, slots, failed);
+    /// Opens every slot of `buffer` in place; `opened` tells of each whether it did.
+    pub fn open(&self, buffer: &mut [u8], slots: &[Slot], opened: &mut Vec<bool>) {
+        opened.clear();
+        opened.resize(slots.len(), false);
+        self.sealer.open(buffer, slots, opened);
     }
 }
 

@@ -27,8 +27,9 @@ pub trait Sealer: Send + Sync {
     /// Seals every slot: draws what is random, fills head and tail, turns the text into ciphertext.
     fn seal(&self, buffer: &mut [u8], slots: &[Slot], nonces: &mut Nonces) -> Result<(), Code>;
 
-    /// Opens every slot, and reports by position those that do not open; their text is wiped.
-    fn open(&self, buffer: &mut [u8], slots: &[Slot], failed: &mut dyn FnMut(usize));
+    /// Opens every slot, and sets `opened` of each that does; the text of the others is wiped. All
+    /// of `opened` is false before, so that what is forgotten counts as failed.
+    fn open(&self, buffer: &mut [u8], slots: &[Slot], opened: &mut [bool]);
 }
 
 /// Who does AES-GCM. AES-SIV has one implementation.

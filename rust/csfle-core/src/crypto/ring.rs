@@ -36,20 +36,19 @@ impl Sealer for Gcm {
         Ok(())
     }
 
-    fn open(&self, buffer: &mut [u8], slots: &[Slot], failed: &mut dyn FnMut(usize)) {
-        for (index, slot) in slots.iter().enumerate() {
+    fn open(&self, buffer: &mut [u8], slots: &[Slot], opened: &mut [bool]) {
+        for (slot, opened) in slots.iter().zip(opened) {
             let value = &mut buffer[slot.start..slot.start + NONCE + slot.text + TAG];
             let (head, rest) = value.split_at_mut(NONCE);
             let (text, tail) = rest.split_at_mut(slot.text);
-            let opened = match (Nonce::try_assume_unique_for_key(head), Tag::try_from(&*tail)) {
+            *opened = match (Nonce::try_assume_unique_for_key(head), Tag::try_from(&*tail)) {
                 (Ok(nonce), Ok(tag)) => {
                     self.0.open_in_place_separate_tag(nonce, Aad::empty(), tag, text, 0..).is_ok()
                 }
                 _ => false,
             };
-            if !opened {
+            if !*opened {
                 text.zeroize();
-                failed(index);
             }
         }
     }

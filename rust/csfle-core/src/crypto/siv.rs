@@ -15,16 +15,21 @@ const IV: usize = 16;
 const ASSOCIATED_DATA: [&[u8]; 1] = [b""];
 
 /// A key. The cipher itself keeps state while it works, so each call makes its own from the key.
-pub(super) struct Siv(Zeroizing<[u8; KEY]>);
+pub(super) struct Siv(Box<Zeroizing<[u8; KEY]>>);
 
 impl Siv {
     pub(super) fn new(key: &[u8]) -> Result<Self, KeyError> {
-        let key = <[u8; KEY]>::try_from(key).map_err(|_| KeyError::WrongLength)?;
-        Ok(Self(Zeroizing::new(key)))
+        if key.len() != KEY {
+            return Err(KeyError::WrongLength);
+        }
+        // Copied once, to where it stays: a move would leave a copy behind that nothing wipes.
+        let mut own = Box::new(Zeroizing::new([0; KEY]));
+        own.copy_from_slice(key);
+        Ok(Self(own))
     }
 
     fn cipher(&self) -> Aes256Siv {
-        Aes256Siv::new((&*self.0).into())
+        Aes256Siv::new((&**self.0).into())
     }
 }
 
@@ -40,15 +45,15 @@ impl Sealer for Siv {
         Ok(())
     }
 
-    fn open(&self, buffer: &mut [u8], slots: &[Slot], failed: &mut dyn FnMut(usize)) {
+    fn open(&self, buffer: &mut [u8], slots: &[Slot], opened: &mut [bool]) {
         let mut cipher = self.cipher();
-        for (index, slot) in slots.iter().enumerate() {
+        for (slot, opened) in slots.iter().zip(opened) {
             let (head, text) = buffer[slot.start..slot.start + IV + slot.text].split_at_mut(IV);
             let mut iv = Tag::default();
             iv.copy_from_slice(head);
-            if cipher.decrypt_inout_detached(ASSOCIATED_DATA, (&mut *text).into(), &iv).is_err() {
+            *opened = cipher.decrypt_inout_detached(ASSOCIATED_DATA, (&mut *text).into(), &iv).is_ok();
+            if !*opened {
                 text.zeroize();
-                failed(index);
             }
         }
     }

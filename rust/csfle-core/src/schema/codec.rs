@@ -96,7 +96,7 @@ impl Writer<'_> {
             }
         }
         if let Some(logical) =
-            self.schema.logical[id.0 as usize].as_ref().filter(|logical| makes_sense(logical))
+            self.schema.logical[id.0 as usize].as_ref().filter(|logical| makes_sense(ty, logical))
         {
             object.extend(logical.clone());
         }
@@ -115,12 +115,20 @@ fn apart(name: &str, space: &str) -> String {
 }
 
 /// Whether a logical type keeps Avro's rules. One that does not is ignored, as Java ignores it;
-/// other libraries refuse the schema.
-fn makes_sense(logical: &Map<String, Value>) -> bool {
+/// other libraries refuse the schema. A decimal of a size that no reader should turn into a number
+/// stays the bytes that it is.
+fn makes_sense(ty: &Type, logical: &Map<String, Value>) -> bool {
     if logical.get("logicalType").and_then(Value::as_str) != Some("decimal") {
         return logical.get("logicalType").is_some_and(Value::is_string);
     }
-    let precision = logical.get("precision").and_then(Value::as_u64).unwrap_or(0);
-    let scale = logical.get("scale").map_or(Some(0), Value::as_u64);
-    precision > 0 && scale.is_some_and(|scale| scale <= precision)
+    let too_large = matches!(ty, Type::Fixed(fixed) if fixed.size > limits::DECIMAL_BYTES);
+    decimal(logical).is_some() && !too_large
+}
+
+/// Precision and scale of a valid decimal.
+pub(super) fn decimal(logical: &Map<String, Value>) -> Option<(u64, u64)> {
+    logical.get("logicalType").and_then(Value::as_str).filter(|name| *name == "decimal")?;
+    let precision = logical.get("precision").and_then(Value::as_u64).filter(|precision| *precision > 0)?;
+    let scale = logical.get("scale").map_or(Some(0), Value::as_u64).filter(|scale| *scale <= precision)?;
+    Some((precision, scale))
 }

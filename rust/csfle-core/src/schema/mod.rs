@@ -118,6 +118,7 @@ pub struct Schema {
     root: TypeId,
     recursive: bool,
     takes_bytes: Vec<bool>,
+    holds_decimal: Vec<bool>,
 }
 
 impl Schema {
@@ -159,6 +160,18 @@ impl Schema {
     /// Whether a type carries a logical type, valid or not.
     pub fn is_logical(&self, id: TypeId) -> bool {
         self.logical[id.0 as usize].is_some()
+    }
+
+    /// Precision and scale of a decimal, which is bytes or fixed.
+    pub fn decimal(&self, id: TypeId) -> Option<(u64, u64)> {
+        let logical = self.logical[id.0 as usize].as_ref()?;
+        let number = matches!(self.types[id.0 as usize], Type::Bytes | Type::Fixed(_));
+        if number { codec::decimal(logical) } else { None }
+    }
+
+    /// Whether a type is a decimal or may hold one.
+    pub fn holds_decimal(&self, id: TypeId) -> bool {
+        self.holds_decimal[id.0 as usize]
     }
 
     /// Every record of the table with its id.

@@ -6,6 +6,9 @@ use super::{FieldId, FieldTags, Schema, Type, TypeId};
 /// paths than anybody can read.
 const MOST_FIELDS: usize = 10_000;
 
+/// Bytes that its paths come to at most, for a schema of long names.
+const MOST_PATH_BYTES: usize = 16 << 20;
+
 /// One field at one place in the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutlineField {
@@ -19,27 +22,44 @@ pub struct OutlineField {
     pub tags: Vec<String>,
     /// Whether a record is its type, or inside it.
     pub holds_record: bool,
+    /// Whether a string or bytes is its type, or inside it without a record between.
+    pub sealable: bool,
+    /// Whether it is a plain primitive, which the tags of a record around it may reach.
+    pub plain: bool,
+    /// Position of the field whose record it is in; None in the root's.
+    pub around: Option<usize>,
 }
 
 impl Schema {
     /// Every field, in the order of the wire. A record inside itself is entered once.
     pub fn outline(&self, tags: &FieldTags) -> Vec<OutlineField> {
         let mut fields = Vec::new();
+        let mut path_bytes = 0;
         // What is still to visit, with the records around it; the last is next.
-        let mut open = vec![(self.root(), String::new(), Vec::<TypeId>::new())];
-        while let Some((id, path, around)) = open.pop() {
+        let mut open = vec![(self.root(), String::new(), Vec::<TypeId>::new(), None)];
+        while let Some((id, path, around, field_around)) = open.pop() {
             match self.get(id) {
-                Type::Array(items) => open.push((*items, format!("{path}[]"), around)),
-                Type::Map(values) => open.push((*values, format!("{path}{{}}"), around)),
+                Type::Array(items) => open.push((*items, format!("{path}[]"), around, field_around)),
+                Type::Map(values) => open.push((*values, format!("{path}{{}}"), around, field_around)),
                 Type::Union(branches) => {
-                    open.extend(branches.iter().rev().map(|branch| (*branch, path.clone(), around.clone())));
+                    open.extend(
+                        branches
+                            .iter()
+                            .rev()
+                            .map(|branch| (*branch, path.clone(), around.clone(), field_around)),
+                    );
                 }
                 Type::Record(record) if !around.contains(&id) => {
                     let inside = [&around[..], &[id]].concat();
                     let dot = if path.is_empty() { "" } else { "." };
-                    let places = (0u32..).zip(&record.fields);
-                    let places: Vec<_> =
-                        places.map(|(i, field)| (i, field, format!("{path}{dot}{}", field.name))).collect();
+                    let mut places = Vec::new();
+                    for (index, field) in (0u32..).zip(&record.fields) {
+                        path_bytes += path.len() + 1 + field.name.len();
+                        if path_bytes > MOST_PATH_BYTES {
+                            return fields;
+                        }
+                        places.push((index, field, format!("{path}{dot}{}", field.name)));
+                    }
                     for (index, field, path) in &places {
                         if fields.len() == MOST_FIELDS {
                             return fields;
@@ -49,12 +69,16 @@ impl Schema {
                             field: (id, *index),
                             ty: self.in_words(field.ty),
                             tags: tags.get(&(id, *index)).into_iter().flatten().cloned().collect(),
-                            holds_record: self.holds_record(field.ty),
+                            holds_record: self.holds(field.ty, |ty| matches!(ty, Type::Record(_))),
+                            sealable: self.holds(field.ty, |ty| matches!(ty, Type::String | Type::Bytes)),
+                            plain: self.get(field.ty).is_plain_primitive(),
+                            around: field_around,
                         });
                     }
-                    open.extend(
-                        places.into_iter().rev().map(|(_, field, path)| (field.ty, path, inside.clone())),
-                    );
+                    let first = fields.len() - places.len();
+                    open.extend(places.into_iter().enumerate().rev().map(|(place, (_, field, path))| {
+                        (field.ty, path, inside.clone(), Some(first + place))
+                    }));
                 }
                 _ => {}
             }
@@ -73,12 +97,12 @@ impl Schema {
         }
     }
 
-    fn holds_record(&self, id: TypeId) -> bool {
+    /// Whether a type is such a one, or holds it in an array, map or union.
+    fn holds(&self, id: TypeId, is: fn(&Type) -> bool) -> bool {
         match self.get(id) {
-            Type::Record(_) => true,
-            Type::Array(inner) | Type::Map(inner) => self.holds_record(*inner),
-            Type::Union(branches) => branches.iter().any(|branch| self.holds_record(*branch)),
-            _ => false,
+            Type::Array(inner) | Type::Map(inner) => self.holds(*inner, is),
+            Type::Union(branches) => branches.iter().any(|branch| self.holds(*branch, is)),
+            ty => is(ty),
         }
     }
 }

@@ -49,7 +49,11 @@ fn parse_here(schema: &str, references: &[&str]) -> Result<Schema, SchemaError> 
     }
     let recursive = shape::contains_itself(&parser.types);
     let takes_bytes = shape::takes_bytes(&parser.types);
-    Ok(Schema { types: parser.types, logical: parser.logical, root, recursive, takes_bytes })
+    let Parser { types, logical, .. } = parser;
+    let mut schema = Schema { types, logical, root, recursive, takes_bytes, holds_decimal: Vec::new() };
+    let decimal = |index: usize| u32::try_from(index).is_ok_and(|id| schema.decimal(TypeId(id)).is_some());
+    schema.holds_decimal = shape::reach(&schema.types, decimal);
+    Ok(schema)
 }
 
 /// Nesting of brackets outside strings: what the JSON parser would recurse.
@@ -222,6 +226,9 @@ impl<'j> Parser<'j> {
         names::check(simple, "type")?;
         names::check_namespace(namespace)?;
         let full = names::full(namespace, simple);
+        if primitive(&full).is_some() {
+            return Err(SchemaError::invalid(format!("a type is named {full:?}, like a primitive")));
+        }
         if let Some((id, before)) = self.named.get(&full) {
             if *before == json {
                 return Ok(*id);

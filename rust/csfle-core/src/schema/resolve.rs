@@ -37,14 +37,17 @@ impl Resolution {
             }
             (Type::Array(w), Type::Array(r)) | (Type::Map(w), Type::Map(r)) => open.push((*w, *r)),
             (Type::Record(w), Type::Record(r)) => {
+                let fields = || (0u32..).zip(&r.fields);
+                let aliases = fields().flat_map(|(index, field)| {
+                    field.aliases.iter().map(move |alias| (alias.as_str(), (index, field.ty)))
+                });
+                // A field's own name goes before another's alias.
+                let names = fields().map(|(index, field)| (field.name.as_str(), (index, field.ty)));
+                let by_name: HashMap<_, _> = aliases.chain(names).collect();
                 for (w_index, w_field) in (0u32..).zip(&w.fields) {
-                    let fields = || (0u32..).zip(&r.fields);
-                    let matching = fields().find(|(_, field)| field.name == w_field.name);
-                    let matching = matching
-                        .or_else(|| fields().find(|(_, field)| field.aliases.contains(&w_field.name)));
-                    if let Some((r_index, r_field)) = matching {
-                        self.0.entry((from, w_index)).or_default().insert((to, r_index));
-                        open.push((w_field.ty, r_field.ty));
+                    if let Some((r_index, r_type)) = by_name.get(w_field.name.as_str()) {
+                        self.0.entry((from, w_index)).or_default().insert((to, *r_index));
+                        open.push((w_field.ty, *r_type));
                     }
                 }
             }

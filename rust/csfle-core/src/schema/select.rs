@@ -71,7 +71,7 @@ fn hits(schema: &Schema, tags: &FieldTags, rules: &[BTreeSet<String>], first: us
             let tags = tags.get(&(record, field)).unwrap_or(&none);
             let hit = |(_, rule): &(u16, &BTreeSet<String>)| rule.is_empty() || !rule.is_disjoint(tags);
             let first = u16::try_from(first).unwrap_or(u16::MAX);
-            let hit: Vec<u16> = (first..).zip(rules).filter(hit).map(|(index, _)| index).collect();
+            let hit: Vec<u16> = (first..=u16::MAX).zip(rules).filter(hit).map(|(index, _)| index).collect();
             if !hit.is_empty() {
                 all.insert((record, field), hit);
             }

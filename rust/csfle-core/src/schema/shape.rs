@@ -66,3 +66,19 @@ pub(super) fn takes_bytes(types: &[Type]) -> Vec<bool> {
     }
     takes
 }
+
+/// For each type, whether it is or may hold one of those that `is` names.
+pub(super) fn reach(types: &[Type], is: impl Fn(usize) -> bool) -> Vec<bool> {
+    let mut reaches = vec![false; types.len()];
+    let mut holders: Vec<Vec<usize>> = vec![Vec::new(); types.len()];
+    for (index, ty) in types.iter().enumerate() {
+        ty.children().into_iter().for_each(|TypeId(child)| holders[child as usize].push(index));
+    }
+    let mut open: Vec<usize> = (0..types.len()).filter(|index| is(*index)).collect();
+    while let Some(index) = open.pop() {
+        if !std::mem::replace(&mut reaches[index], true) {
+            open.extend(std::mem::take(&mut holders[index]));
+        }
+    }
+    reaches
+}

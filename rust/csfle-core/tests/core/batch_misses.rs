@@ -105,11 +105,62 @@ fn versions_that_cannot_exist_are_refused_without_asking() {
 }
 
 #[test]
-fn a_version_that_does_not_exist_is_named_in_the_fault() {
-    let results = open(&with_latest(Some(5), &[]), &some(&[frame_of(&setup(), 42)])[..], 1);
+fn a_version_that_does_not_exist_is_told_without_its_number() {
+    // The four bytes may be plaintext behind a zero.
+    let results = open(&with_latest(Some(5), &[]), &some(&[frame_of(&setup(), 42_424_242)])[..], 1);
     let fault = &results.faults[0].1;
-    assert_eq!(fault.detail.as_deref(), Some("version 42"));
-    assert_eq!(fault.path.as_deref(), Some("t1"));
+    assert_eq!((fault.code, fault.path.as_deref()), (Code::UnknownDekVersion, Some("t1")));
+    assert_eq!(fault.detail, None);
+    assert!(!format!("{fault} {fault:?}").contains("42424242"));
+}
+
+/// A frame whose two values are under these DEK versions.
+fn frame_of_two(setup: &Setup, versions: [i32; 2]) -> Vec<u8> {
+    let [first, second] = versions.map(|version| frame_of(setup, version));
+    let value =
+        |frame: &[u8], which: usize| frame[5..].chunks(frame[5..].len() / 2).nth(which).unwrap().to_vec();
+    [&first[..5], &value(&first, 0), &value(&second, 1)].concat()
+}
+
+#[test]
+fn all_that_one_row_lacks_is_told_at_once() {
+    let setup = setup();
+    let (both, good) = (frame_of_two(&setup, [4, 5]), setup.seal(&[whole()]).remove(0));
+    for frames in [vec![both.clone()], vec![good.clone(), both.clone(), both.clone(), good]] {
+        for results in
+            [open(&setup.read(), &some(&frames)[..], 1), open_packed(&setup.read(), &some(&frames)[..], 1)]
+        {
+            assert_eq!((results.faults, results.misses), (vec![], vec![dek(0, 4), dek(0, 5)]));
+        }
+    }
+}
+
+#[test]
+fn what_one_row_lacks_beyond_the_room_for_misses_is_neither_told_nor_a_fault_of_it() {
+    let setup = setup();
+    let frames = [[4, 5], [5, 4], [4, 6]].map(|versions| frame_of_two(&setup, versions));
+    let results = open_with(&setup.read(), &some(&frames)[..], 1, 1);
+    assert_eq!(results.misses, [dek(0, 4)]);
+    assert_eq!(results.codes(), [(1, "too_many_misses")], "the first and the last wait for the one told");
+    assert!(results.rows.iter().all(Vec::is_empty));
+    let none = open_with(&setup.read(), &some(&frames)[..], 1, 0);
+    assert_eq!(none.codes(), [0, 1, 2].map(|row| (row, "too_many_misses")), "each row fails once");
+}
+
+#[test]
+fn a_row_that_fails_and_lacks_something_too_ends_once_whichever_comes_first() {
+    let setup = setup();
+    let mut fails_first = frame_of_two(&setup, [3, 4]);
+    let at = 5 + (fails_first.len() - 5) / 2 - 10;
+    fails_first[at] = if fails_first[at] == b'A' { b'B' } else { b'A' };
+    let mut lacks_first = frame_of_two(&setup, [4, 3]);
+    let at = lacks_first.len() - 10;
+    lacks_first[at] = if lacks_first[at] == b'A' { b'B' } else { b'A' };
+    for (frame, faults) in [(fails_first, 1), (lacks_first, 0)] {
+        let results = open(&setup.read(), &some(&[frame])[..], 1);
+        assert_eq!(results.faults.len(), faults, "{results:?}");
+        assert_eq!((results.misses, &results.rows[0]), (vec![dek(0, 4)], &vec![]));
+    }
 }
 
 #[test]

@@ -92,6 +92,25 @@ fn plaintext_and_tampering_have_different_codes() {
 }
 
 #[test]
+fn plaintext_of_any_script_and_any_bytes_is_told_as_such() {
+    for setup in setups().into_iter().filter(|setup| setup.payload_rules.is_empty()) {
+        let is_text = setup.write().lane.plan.leaves[0].kind == csfle_core::avro::LeafKind::Text;
+        let long = "größer als jeder Zusatz: ✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓✓";
+        let latin = [0xe9; 200]; // no UTF-8
+        for value in ["é".as_bytes(), long.as_bytes(), &latin, &latin[..199]] {
+            let plain = [&[0, 0, 0, 0, 7][..], &body().text(value).0].concat();
+            let results = open(&setup.read(), &some(&[plain])[..], 1);
+            if is_text {
+                assert_eq!(results.codes(), [(0, "not_ciphertext")], "{} bytes", value.len());
+                assert_eq!(results.faults[0].1.path.as_deref(), Some("t"));
+            } else {
+                assert!(refused(&results, &setup), "{} bytes: {results:?}", value.len());
+            }
+        }
+    }
+}
+
+#[test]
 fn no_fault_shows_the_value_it_is_about() {
     for setup in setups() {
         let secret = "SECRET-PLAINTEXT";

@@ -33,6 +33,13 @@ fn text_of(algorithm: Algorithm, buffer: &[u8], slot: Slot) -> Vec<u8> {
     buffer[start..start + slot.text].to_vec()
 }
 
+/// Opens every slot: which of them did.
+fn opened(cipher: &Cipher, buffer: &mut [u8], slots: &[Slot]) -> Vec<bool> {
+    let mut opened = Vec::new();
+    cipher.open(buffer, slots, &mut opened);
+    opened
+}
+
 fn texts(lengths: &[usize]) -> Vec<Vec<u8>> {
     (1u8..).zip(lengths).map(|(seed, length)| vec![seed; *length]).collect()
 }
@@ -74,9 +81,7 @@ proptest! {
         }
         let mut theirs = oracle_seals(algorithm, key, nonce, &values[0]);
         let slot = Slot { start: 0, text: values[0].len() };
-        let mut failed = 0;
-        cipher.open(&mut theirs, &[slot], &mut |_| failed += 1);
-        prop_assert_eq!(failed, 0);
+        prop_assert_eq!(opened(&cipher, &mut theirs, &[slot]), [true]);
         prop_assert_eq!(&text_of(algorithm, &theirs, slot), &values[0]);
     }
 }
@@ -94,7 +99,7 @@ fn many_values_are_sealed_and_opened_in_place_and_nothing_between_them_is_touche
             // From four bytes on, chance no longer explains ciphertext that equals its text.
             assert!(value.len() < 4 || text_of(algorithm, &buffer, *slot) != *value, "{algorithm:?}");
         }
-        cipher.open(&mut buffer, &slots, &mut |slot| panic!("{algorithm:?}: value {slot} does not open"));
+        assert_eq!(opened(&cipher, &mut buffer, &slots), vec![true; slots.len()], "{algorithm:?}");
         for (slot, value) in slots.iter().zip(&values) {
             assert_eq!(text_of(algorithm, &buffer, *slot), *value);
             assert_eq!(buffer[slot.start + slot.text + algorithm.overhead()], 0xEE);
@@ -113,9 +118,8 @@ fn a_changed_byte_anywhere_fails_that_value_alone_and_wipes_its_text() {
             for at in slot.start..slot.start + slot.text + algorithm.overhead() {
                 let mut changed = buffer.clone();
                 changed[at] ^= 0x40;
-                let mut failed = Vec::new();
-                cipher.open(&mut changed, &slots, &mut |slot| failed.push(slot));
-                assert_eq!(failed, [index], "{algorithm:?}, byte {at}");
+                let opened = opened(&cipher, &mut changed, &slots);
+                assert_eq!(opened, [0, 1, 2].map(|other| other != index), "{algorithm:?}, byte {at}");
                 assert!(text_of(algorithm, &changed, *slot).iter().all(|byte| *byte == 0));
                 for (other, value) in slots.iter().zip(&values).filter(|(other, _)| *other != slot) {
                     assert_eq!(text_of(algorithm, &changed, *other), *value);
@@ -130,9 +134,36 @@ fn another_key_opens_nothing() {
     for algorithm in ALGORITHMS {
         let (mut buffer, slots) = lay_out(algorithm, &texts(&[8, 8]));
         cipher(algorithm, 1, 1).seal(&mut buffer, &slots, &mut Nonces::for_chunk(2).unwrap()).unwrap();
-        let mut failed = Vec::new();
-        cipher(algorithm, 2, 1).open(&mut buffer, &slots, &mut |slot| failed.push(slot));
-        assert_eq!(failed, [0, 1]);
+        assert_eq!(opened(&cipher(algorithm, 2, 1), &mut buffer, &slots), [false, false]);
+    }
+}
+
+#[test]
+fn what_the_flags_held_before_opens_nothing() {
+    for algorithm in ALGORITHMS {
+        let (mut buffer, slots) = lay_out(algorithm, &texts(&[8, 0, 8]));
+        cipher(algorithm, 1, 1).seal(&mut buffer, &slots, &mut Nonces::for_chunk(3).unwrap()).unwrap();
+        for before in [0, 1, 3, 100] {
+            let mut flags = vec![true; before];
+            cipher(algorithm, 2, 1).open(&mut buffer.clone(), &slots, &mut flags);
+            assert_eq!(flags, [false; 3], "{algorithm:?}: one flag a slot, whatever was there");
+            let mut flags = vec![true; before];
+            cipher(algorithm, 2, 1).open(&mut buffer.clone(), &[], &mut flags);
+            assert_eq!(flags, [false; 0], "{algorithm:?}: no slot, no flag");
+        }
+    }
+}
+
+#[test]
+fn each_flag_is_of_the_slot_at_its_position_in_whatever_order_slots_are_given() {
+    for algorithm in ALGORITHMS {
+        let (mut buffer, mut slots) = lay_out(algorithm, &texts(&[5, 0, 9, 5]));
+        let cipher = cipher(algorithm, 1, 1);
+        cipher.seal(&mut buffer, &slots, &mut Nonces::for_chunk(4).unwrap()).unwrap();
+        buffer[slots[0].start] ^= 1;
+        buffer[slots[1].start] ^= 1;
+        slots.reverse();
+        assert_eq!(opened(&cipher, &mut buffer, &slots), [true, true, false, false], "{algorithm:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Plans: what they hold, when they are copies, and how large they may grow.
 
 use csfle_core::avro::{LeafKind, Mode, Plan, compile};
+use csfle_core::error::Code;
 use csfle_core::schema::Schema;
 
 use crate::kit::bodies::body;
@@ -141,4 +142,67 @@ fn twenty_thousand_fields_and_as_many_symbols_are_compiled() {
         ("t", "string"),
     ]);
     assert!(walk(&plan(&json, WRITE), &body().long(19_999).text("x").0).is_ok());
+}
+
+/// A record of so many strings, the last one tagged with all of these.
+fn wide(fields: usize, tags: &[String]) -> String {
+    let plain = (1..fields).map(|n| field(&format!("f{n}"), "string"));
+    let last = format!(r#"{{"name":"last","type":"string","confluent:tags":{tags:?}}}"#);
+    record(&plain.chain([last]).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn the_steps_of_all_passes_together_are_bounded() {
+    // One pass of 20,000 steps for each of 100 rules is 2 million; of 300 rules it is 6.
+    let names: Vec<String> = (0..300).map(|n| format!("T{n}")).collect();
+    let schema = schema(&wide(20_000, &names));
+    let rules: Vec<_> = names.iter().map(|name| tags(&[name])).collect();
+    let compiled = |count: usize, options| compile(&schema, &hits(&schema, &rules[..count]), options);
+    assert_eq!(compiled(100, READ).unwrap().passes.len(), 100);
+    assert_eq!(compiled(300, READ).map(|_| ()).unwrap_err().code, "plan_too_large");
+    assert_eq!(compiled(300, WRITE).unwrap().passes.len(), 1, "WRITE seals all of them in one");
+}
+
+#[test]
+fn as_many_rules_as_there_may_be_are_compiled() {
+    let schema = schema(&record(&field("t", "string")));
+    let others = vec![tags(&["OTHER"]); 65_534];
+    let rules = [&others[..], &[tags(&["PII"])]].concat();
+    let plan = compile(&schema, &hits(&schema, &rules), WRITE).unwrap();
+    assert_eq!(*plan.leaves[0].rules, [65_534]);
+}
+
+#[test]
+fn a_long_name_around_many_fields_is_kept_once() {
+    // 20,000 paths of 100 KB would be 2 GB.
+    let long = "n".repeat(100_000);
+    let inner: Vec<String> = (0..20_000).map(|n| field(&format!("t{n}"), "string")).collect();
+    let inner = format!(r#"{{"type":"record","name":"I","fields":[{}]}}"#, inner.join(","));
+    let list = format!(r#"{{"type":"array","items":{inner}}}"#);
+    for (ty, front, between) in [(&inner, body(), "."), (&list, body().long(1), "[].")] {
+        for options in [WRITE, READ, EXACT] {
+            let plan = plan(&record_of(&[(&long, ty)]), options);
+            assert_eq!(plan.leaves.len(), 20_000);
+            for last in [0, 9, 19_999] {
+                let whole = (0..last).fold(front.clone(), |whole, _| whole.text("")).long(-1).0;
+                let (code, path, offset) = fault(&plan, &whole);
+                assert_eq!((code, offset), (Code::NegativeLength, Some(whole.len())));
+                assert!(path == Some(format!("{long}{between}t{last}")), "the path of field {last}");
+            }
+        }
+    }
+}
+
+#[test]
+fn places_tell_how_often_each_rule_seals_in_a_row_where_nothing_repeats() {
+    let inner =
+        r#"{"type":"record","name":"I","fields":[{"name":"s","type":"string","confluent:tags":["A","B"]}]}"#;
+    let json = record_of(&[("one", inner), ("two", "I"), ("list", r#"{"type":"array","items":"I"}"#)]);
+    let schema = schema(&json);
+    let rules = [tags(&["A"]), tags(&["NONE"]), tags(&["B"])];
+    for options in [WRITE, READ, EXACT] {
+        let plan = compile(&schema, &hits(&schema, &rules), options).unwrap();
+        assert_eq!(plan.places(3), [3, 0, 3]);
+    }
+    assert_eq!(plan(&record(&field("a", "string")), WRITE).places(2), [0, 0]);
 }

@@ -22,12 +22,22 @@ fn a_guid_is_sixteen_bytes_in_its_written_order_behind_a_one() {
 
 #[test]
 fn every_id_and_a_body_of_no_bytes_are_read_back() {
-    for id in [0, 1, -1, i32::MIN, i32::MAX] {
+    for id in [0, 1, 258, i32::MAX] {
         let bytes = SchemaRef::Id(id).to_bytes();
         assert_eq!(SchemaRef::from_payload(&bytes), Ok((SchemaRef::Id(id), bytes.len())));
         assert_eq!(SchemaRef::from_header(&bytes), Ok(SchemaRef::Id(id)));
     }
     assert_eq!(SchemaRef::from_header(&SchemaRef::Guid(GUID).to_bytes()), Ok(SchemaRef::Guid(GUID)));
+}
+
+#[test]
+fn a_negative_id_is_none() {
+    for id in [-1, -2, i32::MIN] {
+        let bytes = SchemaRef::Id(id).to_bytes();
+        assert_eq!(SchemaRef::from_payload(&bytes), Err(Code::NotAFrame), "{id}");
+        assert_eq!(SchemaRef::from_payload(&[&bytes[..], b"body"].concat()), Err(Code::NotAFrame), "{id}");
+        assert_eq!(SchemaRef::from_header(&bytes), Err(Code::BadSchemaHeader), "{id}");
+    }
 }
 
 #[test]

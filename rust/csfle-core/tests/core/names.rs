@@ -62,6 +62,28 @@ fn a_name_without_a_dot_is_sought_in_the_enclosing_namespace_and_then_in_none() 
 }
 
 #[test]
+fn a_type_whose_full_name_is_a_primitives_is_refused() {
+    for name in ["null", "boolean", "int", "long", "float", "double", "bytes", "string"] {
+        for json in [
+            fixed(name, ""),
+            fixed(&format!(".{name}"), ""),
+            fixed(name, r#","namespace":"""#),
+            format!(r#"{{"type":"enum","name":"{name}","symbols":["A"]}}"#),
+            format!(r#"{{"type":"record","name":"{name}","fields":[]}}"#),
+        ] {
+            assert!(refused(&json).contains("primitive"), "{json}");
+        }
+        assert_eq!(
+            full_name(name, r#","namespace":"a""#),
+            format!("a.{name}"),
+            "elsewhere it is another name"
+        );
+    }
+    assert_eq!(full_name("String", ""), "String");
+    assert_eq!(full_name("record", ""), "record", "what names a kind is no primitive");
+}
+
+#[test]
 fn primitives_come_before_named_types() {
     assert_eq!(used(&fixed("string", ""), "string"), Ok("string".into()));
     assert_eq!(used(&fixed("string", ""), "a.b.string"), Ok("a.b.string".into()));

@@ -1,4 +1,4 @@
-//! Chunks and the pool.
+//! Chunks and the pool. How many threads there are in all is told in a test binary of its own.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -48,17 +48,16 @@ fn large_batches_get_the_threads_that_were_asked_for_up_to_a_limit() {
 #[test]
 fn results_come_in_the_order_of_the_jobs() {
     let pool = Pool::default();
-    for threads in [1, 2, 4] {
-        let doubled = pool.run(threads, (0..100).collect(), |job: usize| job * 2);
-        assert_eq!(doubled, (0..100).map(|job| job * 2).collect::<Vec<_>>());
+    for jobs in [0, 1, 2, 3, 64, 65, 66, 100, 2, 1, 0] {
+        let doubled = pool.run((0..jobs).collect(), |job: usize| job * 2);
+        assert_eq!(doubled, (0..jobs).map(|job| job * 2).collect::<Vec<_>>());
     }
-    assert_eq!(pool.run(4, Vec::new(), |job: usize| job), Vec::<usize>::new());
 }
 
-fn workers(pool: &Pool, threads: usize, jobs: usize) -> HashSet<ThreadId> {
+fn workers(pool: &Pool, jobs: usize) -> HashSet<ThreadId> {
     let seen = Mutex::new(HashSet::new());
     let barrier = std::sync::Barrier::new(jobs);
-    pool.run(threads, (0..jobs).collect(), |_| {
+    pool.run((0..jobs).collect(), |_| {
         barrier.wait(); // each job holds its thread until all run
         seen.lock().unwrap().insert(thread::current().id());
     });
@@ -66,21 +65,51 @@ fn workers(pool: &Pool, threads: usize, jobs: usize) -> HashSet<ThreadId> {
 }
 
 #[test]
-fn jobs_run_on_threads_of_the_pool_that_are_kept() {
+fn jobs_run_on_the_callers_thread_and_on_threads_of_the_pool_that_are_kept() {
     let pool = Pool::default();
-    let first = workers(&pool, 3, 3);
+    let first = workers(&pool, 3);
     assert_eq!(first.len(), 3, "three at once");
-    assert!(!first.contains(&thread::current().id()));
-    assert_eq!(workers(&pool, 3, 3), first, "and the same three again");
-    assert!(workers(&pool, 2, 2).is_disjoint(&first), "another number has its own");
+    assert!(first.contains(&thread::current().id()), "one of them the caller's");
+    assert_eq!(workers(&pool, 3), first, "and the same three again");
+    assert!(workers(&pool, 2).is_subset(&first), "fewer jobs are among them");
 }
 
 #[test]
-fn one_thread_or_one_job_stays_on_the_callers_own() {
+fn more_jobs_than_ever_before_get_as_many_threads_which_are_kept_from_then_on() {
     let pool = Pool::default();
-    let here = HashSet::from([thread::current().id()]);
-    assert_eq!(workers(&pool, 1, 1), here);
-    assert_eq!(workers(&pool, 4, 1), here);
+    workers(&pool, 2);
+    let most = workers(&pool, 5);
+    assert_eq!(most.len(), 5);
+    for jobs in [5, 2, 4, 5] {
+        assert!(workers(&pool, jobs).is_subset(&most), "{jobs} jobs need no new thread");
+    }
+}
+
+#[test]
+fn one_job_stays_on_the_callers_own() {
+    let pool = Pool::default();
+    assert_eq!(workers(&pool, 1), HashSet::from([thread::current().id()]));
+    workers(&pool, 3);
+    assert_eq!(workers(&pool, 1), HashSet::from([thread::current().id()]), "even where there is a pool");
+}
+
+#[test]
+fn a_pool_grows_while_others_still_work_on_the_smaller_one() {
+    let pool = Pool::default();
+    let (running, grown) = (std::sync::Barrier::new(3), std::sync::Barrier::new(3));
+    thread::scope(|scope| {
+        let small = scope.spawn(|| {
+            pool.run(vec![1, 2], |job: usize| {
+                running.wait();
+                grown.wait();
+                job * 10
+            })
+        });
+        running.wait();
+        assert_eq!(workers(&pool, 6).len(), 6);
+        grown.wait();
+        assert_eq!(small.join().unwrap(), [10, 20]);
+    });
 }
 
 #[test]
@@ -90,7 +119,7 @@ fn many_callers_share_one_pool() {
         for caller in 0..8 {
             let pool = &pool;
             scope.spawn(move || {
-                let sums = pool.run(2, vec![0..100u64, 100..200], |range| range.sum::<u64>() + caller);
+                let sums = pool.run(vec![0..100u64, 100..200], |range| range.sum::<u64>() + caller);
                 assert_eq!(sums, [4_950 + caller, 14_950 + caller]);
             });
         }

@@ -120,6 +120,17 @@ fn recursion_ends_and_every_place_of_a_type_counts() {
 }
 
 #[test]
+fn twenty_thousand_fields_resolve_to_as_many_in_another_order_and_by_aliases() {
+    let fields = |of: &dyn Fn(usize) -> String| (0..20_000).map(of).collect::<Vec<_>>().join(",");
+    let writer = record("R", "", &fields(&|n| field(&format!("f{n}"), "\"string\"", "")));
+    let turned = record("R", "", &fields(&|n| field(&format!("f{}", 19_999 - n), "\"string\"", TAG)));
+    let renamed = fields(&|n| field(&format!("g{n}"), "\"string\"", &format!(r#"{TAG},"aliases":["f{n}"]"#)));
+    for reader in [turned, record("R", "", &renamed)] {
+        assert_eq!(names(&writer, &reader).len(), 20_000);
+    }
+}
+
+#[test]
 fn a_field_that_changed_its_type_still_takes_the_tag_of_its_name() {
     for (from, to) in
         [("\"string\"", "\"bytes\""), ("\"bytes\"", "\"string\""), ("\"string\"", r#"["null","bytes"]"#)]

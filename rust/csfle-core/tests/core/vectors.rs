@@ -47,10 +47,10 @@ fn open(cipher: &Cipher, sealed: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
     let layout = cipher.algorithm().layout();
     let text = sealed.len() - cipher.algorithm().overhead();
     let mut buffer = sealed.to_vec();
-    let mut failed = Vec::new();
-    cipher.open(&mut buffer, &[Slot { start: 0, text }], &mut |slot| failed.push(slot));
+    let mut opened = Vec::new();
+    cipher.open(&mut buffer, &[Slot { start: 0, text }], &mut opened);
     let left = buffer[layout.head..layout.head + text].to_vec();
-    if failed.is_empty() { Ok(left) } else { Err(left) }
+    if opened == [true] { Ok(left) } else { Err(left) }
 }
 
 /// How many cases there were, and how many of them opened. A case with associated data must not

@@ -1,6 +1,6 @@
 //! The walk over every type: untagged bytes copied, tagged ones left out, hostile ones named.
 
-use csfle_core::avro::{Hole, Plan};
+use csfle_core::avro::{Hole, Plan, PlanOptions};
 use csfle_core::error::Code;
 
 use crate::kit::bodies::{Body, body};
@@ -219,12 +219,22 @@ fn each_bad_value_has_its_code_its_path_and_its_offset() {
 }
 
 #[test]
-fn a_tagged_string_is_checked_as_utf8_and_tagged_bytes_are_not() {
+fn on_write_a_tagged_string_is_checked_as_utf8_and_tagged_bytes_are_not() {
     let json = record_of(&[("t1", "bytes"), ("t2", "string")]);
     for plan in both(&json) {
         assert!(walk(&plan, &body().text([0xff, 0xfe]).text("größe").0).is_ok());
         let (code, path, _) = fault(&plan, &body().text("x").text([0xc3, 0x28]).0);
         assert_eq!((code, path.as_deref()), (Code::InvalidUtf8, Some("t2")));
+    }
+}
+
+#[test]
+fn on_read_a_tagged_string_is_not_checked_since_base64_says_more_of_it() {
+    let json = record_of(&[("t1", "bytes"), ("t2", "string")]);
+    for plan in [plan(&json, READ), plan(&json, PlanOptions { exact: true, ..READ })] {
+        for bad in [&[0xc3, 0x28][..], &[0xff]] {
+            assert_eq!(walk(&plan, &body().text("x").text(bad).0).unwrap().holes.len(), 2);
+        }
     }
 }
 

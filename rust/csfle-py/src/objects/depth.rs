@@ -1,78 +1,138 @@
-//! Whether a row nests records deeper than any encoder behind us may be driven.
+//! Whether a row may be handed to an encoder that recurses on the C stack and tries union branches.
 //!
-//! Encoders recurse on the C stack and follow the object, so an object that holds itself, or a
-//! long chain, ends the process. Only rows of a recursive schema can be that deep.
+//! Such an encoder follows the object: one that holds itself, or a long chain, ends the process, and
+//! a union of records that look alike is tried again for every union inside it. Only rows of a
+//! recursive schema can go that far. What an encoder will do is worked out here once for each
+//! object and type, however often it would be done.
 
 use std::collections::HashMap;
 
 use csfle_core::avro::limits::RECORD_DEPTH;
 use csfle_core::schema::{Schema, Type, TypeId};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PySequence, PyString, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
-/// How many containers one row may come to when shared ones are written out each time they are
-/// used, times its depth: a few dozen objects that hold each other twice would be 2^dozens, and an
-/// encoder that chooses union branches by looking visits each container once a level.
-const MOST_WORK: u64 = 1 << 24;
+use super::leaf::{is_mapping, is_sequence, leaf_fits};
+
+/// Values that an encoder may visit for one row, each time it is tried counted.
+const MOST_VISITS: u64 = 1 << 23;
 
 /// An object seen as a type. Its address stands for it, since every object seen is held.
 type Seen = (usize, TypeId);
 
+/// What an encoder meets from an object down.
 #[derive(Clone, Copy)]
-struct Size {
-    /// Records from here down.
+struct Effort {
+    /// Records inside each other.
     depth: u32,
-    /// Containers from here down, shared ones counted each time.
-    values: u64,
+    /// Whether the object fits the type.
+    fits: bool,
+    /// Visits to find out whether it fits.
+    to_check: u64,
+    /// Visits to write it.
+    to_write: u64,
+}
+
+impl Effort {
+    fn leaf(fits: bool) -> Self {
+        Self { depth: 0, fits, to_check: 1, to_write: 1 }
+    }
+
+    /// A container whose parts are all checked, in order, up to one that does not fit.
+    fn all(parts: &[Self], record: u32) -> Self {
+        let checked = parts.iter().position(|part| !part.fits).map_or(parts.len(), |index| index + 1);
+        Self {
+            depth: record + deepest(parts),
+            fits: checked == parts.len() && parts.last().is_none_or(|part| part.fits),
+            to_check: sum(parts[..checked].iter().map(|part| part.to_check)),
+            to_write: sum(parts.iter().map(|part| part.to_write)),
+        }
+    }
+
+    /// A union: the first branch that fits ends a check, and all are tried before one is written.
+    fn any(branches: &[Self]) -> Self {
+        let fitting = branches.iter().position(|branch| branch.fits);
+        let checked = fitting.map_or(branches.len(), |index| index + 1);
+        let written = branches.iter().filter(|branch| branch.fits).map(|branch| branch.to_write).max();
+        Self {
+            depth: deepest(branches),
+            fits: fitting.is_some(),
+            to_check: sum(branches[..checked].iter().map(|branch| branch.to_check)),
+            to_write: sum(branches.iter().map(|branch| branch.to_check).chain(written)),
+        }
+    }
+}
+
+fn deepest(parts: &[Effort]) -> u32 {
+    parts.iter().map(|part| part.depth).max().unwrap_or(0)
+}
+
+fn sum(visits: impl Iterator<Item = u64>) -> u64 {
+    visits.fold(1, u64::saturating_add)
+}
+
+/// A part of an object: known at once, or to be looked into.
+enum Part<'py> {
+    Known(Effort),
+    Open(Bound<'py, PyAny>, TypeId),
 }
 
 enum Step<'py> {
     /// An object to look into, and how many records are around it.
     Enter(Bound<'py, PyAny>, TypeId, u32),
-    Leave(Seen, Vec<Seen>, u32),
+    Leave(Seen, Vec<Result<Effort, Seen>>),
 }
 
-/// Whether `row` nests records too deep, holds itself, or grows beyond all measure when written.
+/// Whether `row` nests records too deep, holds itself, or would keep an encoder busy beyond measure.
 pub fn too_deep(schema: &Schema, row: &Bound<'_, PyAny>) -> PyResult<bool> {
     // None while an object is being looked into: met again then, it holds itself.
-    let mut sizes: HashMap<Seen, Option<Size>> = HashMap::new();
+    let mut efforts: HashMap<Seen, Option<Effort>> = HashMap::new();
     let mut held = Vec::new();
     let mut steps = vec![Step::Enter(row.clone(), schema.root(), 0)];
     while let Some(step) = steps.pop() {
         match step {
             Step::Enter(object, id, around) => {
                 let seen = key(&object, id);
-                match sizes.get(&seen) {
+                match efforts.get(&seen) {
                     Some(Some(_)) => continue,
                     Some(None) => return Ok(true),
                     None => {}
                 }
-                let record = u32::from(matches!(schema.get(id), Type::Record(_)));
+                let depth = around + u32::from(matches!(schema.get(id), Type::Record(_)));
                 // Objects that make what they hold only when asked never come round to themselves.
-                if around + record > RECORD_DEPTH || held.len() as u64 > MOST_WORK {
+                if depth > RECORD_DEPTH || held.len() as u64 > MOST_VISITS {
                     return Ok(true);
                 }
-                sizes.insert(seen, None);
-                let children = children(schema, &object, id)?;
+                efforts.insert(seen, None);
+                let mut inner = Vec::new();
+                let mut open = Vec::new();
+                for part in parts(schema, &object, id)? {
+                    match part {
+                        Part::Known(effort) => inner.push(Ok(effort)),
+                        Part::Open(object, id) => {
+                            inner.push(Err(key(&object, id)));
+                            open.push(Step::Enter(object, id, depth));
+                        }
+                    }
+                }
                 held.push(object);
-                let keys = children.iter().map(|(object, id)| key(object, *id)).collect();
-                steps.push(Step::Leave(seen, keys, record));
-                steps.extend(
-                    children.into_iter().map(|(object, id)| Step::Enter(object, id, around + record)),
-                );
+                steps.push(Step::Leave(seen, inner));
+                steps.extend(open);
             }
-            Step::Leave(seen, children, record) => {
-                let below = children.iter().filter_map(|child| sizes.get(child).copied().flatten());
-                let size = below.fold(Size { depth: 0, values: 1 }, |size, child| Size {
-                    depth: size.depth.max(child.depth),
-                    values: size.values.saturating_add(child.values),
-                });
-                let size = Size { depth: size.depth + record, ..size };
-                if size.depth > RECORD_DEPTH || size.values.saturating_mul(u64::from(size.depth)) > MOST_WORK
-                {
+            Step::Leave(seen, inner) => {
+                let known = |part| match part {
+                    Ok(effort) => effort,
+                    Err(seen) => efforts.get(&seen).copied().flatten().unwrap_or(Effort::leaf(false)),
+                };
+                let inner: Vec<Effort> = inner.into_iter().map(known).collect();
+                let effort = match schema.get(seen.1) {
+                    Type::Union(_) => Effort::any(&inner),
+                    ty => Effort::all(&inner, u32::from(matches!(ty, Type::Record(_)))),
+                };
+                if effort.depth > RECORD_DEPTH || effort.to_write > MOST_VISITS {
                     return Ok(true);
                 }
-                sizes.insert(seen, Some(size));
+                efforts.insert(seen, Some(effort));
             }
         }
     }
@@ -83,19 +143,16 @@ fn key(object: &Bound<'_, PyAny>, id: TypeId) -> Seen {
     (object.as_ptr().addr(), id)
 }
 
-/// The containers directly inside an object, as the types that an encoder may take them for. Any
-/// mapping is a record or map to an encoder, and any sequence an array.
-fn children<'py>(
-    schema: &Schema,
-    object: &Bound<'py, PyAny>,
-    id: TypeId,
-) -> PyResult<Vec<(Bound<'py, PyAny>, TypeId)>> {
-    let mut inside = Vec::new();
-    let mut add = |object: Bound<'py, PyAny>, id: TypeId| {
-        if is_container(&object) {
-            inside.push((object, id));
-        }
+/// The parts of an object as an encoder takes it for a type. To an encoder any mapping is a record
+/// or a map, and any sequence an array.
+fn parts<'py>(schema: &Schema, object: &Bound<'py, PyAny>, id: TypeId) -> PyResult<Vec<Part<'py>>> {
+    let part = |object: Bound<'py, PyAny>, id: TypeId| match schema.get(id) {
+        Type::Record(_) | Type::Map(_) if is_mapping(&object) => Part::Open(object, id),
+        Type::Array(_) if is_sequence(&object) => Part::Open(object, id),
+        Type::Union(_) => Part::Open(object, id),
+        ty => Part::Known(Effort::leaf(leaf_fits(schema, ty, id, &object))),
     };
+    let mut inside = Vec::new();
     match schema.get(id) {
         Type::Record(record) if is_mapping(object) => {
             for field in &record.fields {
@@ -103,40 +160,28 @@ fn children<'py>(
                     Ok(dict) => dict.get_item(&field.name)?,
                     Err(_) => Some(object.call_method1("get", (&field.name,))?),
                 };
-                if let Some(value) = value {
-                    add(value, field.ty);
-                }
+                inside.push(match value {
+                    Some(value) => part(value, field.ty),
+                    None => Part::Known(Effort::leaf(field.default.is_some())),
+                });
             }
         }
         Type::Map(values) if is_mapping(object) => {
             for value in object.call_method0("values")?.try_iter()? {
-                add(value?, *values);
+                inside.push(part(value?, *values));
             }
         }
-        Type::Array(items) if !is_mapping(object) => {
+        Type::Array(items) if is_sequence(object) => {
             for item in object.try_iter()? {
-                add(item?, *items);
+                inside.push(part(item?, *items));
             }
         }
         Type::Union(branches) => {
             let hinted = object.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2);
             let value = hinted.map_or(Ok(object.clone()), |pair| pair.get_item(1))?;
-            for branch in branches {
-                add(value.clone(), *branch);
-            }
+            inside.extend(branches.iter().map(|branch| part(value.clone(), *branch)));
         }
-        _ => {}
+        ty => inside.push(Part::Known(Effort::leaf(leaf_fits(schema, ty, id, object)))),
     }
     Ok(inside)
-}
-
-fn is_mapping(object: &Bound<'_, PyAny>) -> bool {
-    object.is_instance_of::<PyDict>() || object.cast::<PyMapping>().is_ok()
-}
-
-fn is_container(object: &Bound<'_, PyAny>) -> bool {
-    if object.is_none() || object.is_instance_of::<PyString>() || object.is_instance_of::<PyBytes>() {
-        return false;
-    }
-    object.is_instance_of::<PyList>() || is_mapping(object) || object.cast::<PySequence>().is_ok()
 }

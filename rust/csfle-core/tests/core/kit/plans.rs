@@ -86,7 +86,10 @@ pub fn walk(plan: &Plan, body: &[u8]) -> Result<Seen, Fault> {
 /// The same with a walker that has walked before.
 pub fn walk_with(walker: &mut Walker, plan: &Plan, body: &[u8]) -> Result<Seen, Fault> {
     let (mut out, mut holes) = (Arena::default(), Vec::new());
-    let found = |hole| holes.push(hole);
+    let found = |hole| {
+        holes.push(hole);
+        Ok(())
+    };
     let seen = walker.walk(&plan.passes[0], &plan.leaves, &Grown, (0, body), &mut out, found)?;
     let mut out = out.as_slice().to_vec();
     for hole in &holes {
@@ -99,7 +102,7 @@ pub fn walk_with(walker: &mut Walker, plan: &Plan, body: &[u8]) -> Result<Seen, 
 /// How long the output is, told without making it.
 pub fn measure(plan: &Plan, body: &[u8]) -> usize {
     let mut out = Measure::default();
-    let walk = Walker::default().walk(&plan.passes[0], &plan.leaves, &Grown, (0, body), &mut out, |_| {});
+    let walk = Walker::default().walk(&plan.passes[0], &plan.leaves, &Grown, (0, body), &mut out, |_| Ok(()));
     walk.unwrap();
     out.len()
 }

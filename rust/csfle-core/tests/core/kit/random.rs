@@ -142,6 +142,11 @@ impl Choices {
         self.0 % most
     }
 
+    /// A position below `count`.
+    pub fn index(&mut self, count: usize) -> usize {
+        self.below(count as u64).try_into().unwrap()
+    }
+
     fn length(&mut self) -> usize {
         let most = [1, 8, 40, 200][usize::try_from(self.below(4)).unwrap()];
         self.below(most).try_into().unwrap()

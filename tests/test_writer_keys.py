@@ -1,4 +1,4 @@
-"""DEK versions: rotation by age and by seals, races, versions from the wire."""
+"""Keys for writers: rotation by age and by seals, races, the budget of seals."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.rules.encryption.encrypt_executor import Clock
 
 import incumbent
-from csfle_fast.errors import KeyServiceError
-from csfle_fast.keys import WriterKey
+from csfle_fast.errors import CsfleError, KeyServiceError, KmsError, RegistryError
+from csfle_fast.writer_keys import WriterKey
 from key_world import KEK, SUBJECT, KeyWorld, encrypt_rule, key_world, spend
 
 __all__ = ["key_world"]  # a fixture
@@ -31,6 +31,27 @@ class TestAge:
         assert versions(key_world) == [1, 2]
         cold = key_world.service()
         assert [cold.reader_key(DAILY, SUBJECT, v).version for v in (1, 2)] == [1, 2]
+
+    def test_a_writers_key_ends_with_the_entry_of_its_kek(self, key_world: KeyWorld) -> None:
+        ours = key_world.service(conf={"kek.cache.ttl.sec": 60})
+        end = key_world.clock.now + 60
+        assert ours.writer_key(encrypt_rule(), SUBJECT).fresh_until == end
+        key_world.clock.now += 59
+        assert ours.writer_key(encrypt_rule(), "other-value").fresh_until == end
+        key_world.http.keks.put({"name": KEK, "kmsType": "local-kms", "kmsKeyId": "another"})
+        assert ours.writer_key(encrypt_rule(), SUBJECT).version == 1
+        key_world.clock.now += 1
+        for subject in (SUBJECT, "other-value"):
+            with pytest.raises(KeyServiceError) as caught:
+                ours.writer_key(encrypt_rule(), subject)
+            assert caught.value.code == "kek_mismatch"
+
+    def test_a_dek_past_its_age_is_not_kept_beyond_its_ttl(self, key_world: KeyWorld) -> None:
+        key_world.service().writer_key(DAILY, SUBJECT)
+        key_world.move_days(1)
+        key_world.http.faults.add("POST", "/deks/", status=500)
+        key = key_world.service(conf={"dek.cache.ttl.sec": 3}).writer_key(DAILY, SUBJECT)
+        assert (key.provisional, key.fresh_until) == (True, key_world.clock.now + 3)
 
     def test_days_are_counted_whole(self, key_world: KeyWorld) -> None:
         rule = encrypt_rule(expiry_days=2)
@@ -130,73 +151,39 @@ class TestRaces:
             for _ in range(50):
                 assert ours.writer_key(DAILY, SUBJECT).version == 1
         assert fault.hits == 1
-        assert [r.levelname for r in caplog.records if r.name == "csfle_fast.keys"] == ["WARNING"]
+        assert [r.levelname for r in caplog.records if r.name == "csfle_fast.writer_keys"] == ["WARNING"]
         assert f"Kek:{KEK}, subject {SUBJECT}" in caplog.text
         key_world.http.faults.clear()
         key_world.clock.now += 10
         assert ours.writer_key(DAILY, SUBJECT).version == 2
 
 
-class TestVersionsFromTheWire:
-    @pytest.mark.parametrize("version", [0, -1, -(2**31)])
-    def test_below_1_costs_nothing(self, key_world: KeyWorld, version: int) -> None:
-        with pytest.raises(KeyServiceError) as caught:
-            key_world.service().reader_key(DAILY, SUBJECT, version)
-        assert caught.value.code == "unknown_dek_version"
-        assert key_world.http.requests == []
+FULL = {"error_code": 40972, "message": "Too many keys"}
 
-    def test_far_above_the_newest_costs_one_request_for_all(self, key_world: KeyWorld) -> None:
-        key_world.service().writer_key(DAILY, SUBJECT)
-        key_world.http.clear_requests()
+
+class TestAFullRegistry:
+    """It refuses a new key with 409, the status that otherwise means that somebody else was first."""
+
+    @pytest.mark.parametrize("path", ["/keks$", "/deks/"])
+    def test_without_a_first_key_nothing_is_sealed(self, key_world: KeyWorld, path: str) -> None:
+        key_world.http.faults.add("POST", path, status=409, body=FULL)
+        with pytest.raises(RegistryError, match=f"Kek:{KEK}") as caught:
+            key_world.service().writer_key(encrypt_rule(), SUBJECT)
+        assert caught.value.code == "too_many_keys"
+
+    def test_an_expired_dek_stays_in_use_with_a_warning(
+        self, key_world: KeyWorld, caplog: pytest.LogCaptureFixture
+    ) -> None:
         ours = key_world.service()
-        for version in range(3, 300):
-            with pytest.raises(KeyServiceError, match=f"DEK version {version}") as caught:
-                ours.reader_key(DAILY, SUBJECT, version)
-            assert caught.value.code == "unknown_dek_version"
-        assert len(key_world.http.requests) == 1
-        key_world.clock.now += 5
-        for version in range(3, 300):
-            with pytest.raises(KeyServiceError):
-                ours.reader_key(DAILY, SUBJECT, version)
-        assert len(key_world.http.requests) == 2
-
-    def test_the_next_version_is_asked_for_and_remembered_as_missing(self, key_world: KeyWorld) -> None:
-        key_world.service().writer_key(DAILY, SUBJECT)
-        ours = key_world.service()
+        ours.writer_key(DAILY, SUBJECT)
+        key_world.move_days(1)
+        key_world.http.faults.add("POST", "/deks/", status=409, body=FULL)
         key_world.http.clear_requests()
-        for _ in range(5):
-            with pytest.raises(KeyServiceError):
-                ours.reader_key(DAILY, SUBJECT, 2)
-        assert [r.path.rpartition("/")[2] for r in key_world.http.requests] == ["-1", KEK, "2"]
-
-    def test_versions_made_since_are_found(self, key_world: KeyWorld) -> None:
-        writer, reader = key_world.service(), key_world.service()
-        writer.writer_key(DAILY, SUBJECT)
-        assert reader.latest_version(DAILY, SUBJECT) == 1
-        for days in (1, 1):
-            key_world.wall.now += days * 86_400
-            key_world.http.clock.advance(days=days)
-            key_world.clock.now += 20
-            writer.close()
-            writer.writer_key(DAILY, SUBJECT)
-        assert versions(key_world) == [1, 2, 3]
-        assert reader.reader_key(DAILY, SUBJECT, 3).version == 3  # two above what it knew
-        assert reader.latest_version(DAILY, SUBJECT) == 3
-
-    def test_the_next_version_raises_what_is_known_to_be_the_newest(self, key_world: KeyWorld) -> None:
-        writer, reader = key_world.service(), key_world.service()
-        writer.writer_key(DAILY, SUBJECT)
-        assert reader.latest_known(DAILY, SUBJECT) is None
-        reader.latest_version(DAILY, SUBJECT)
-        assert reader.latest_known(DAILY, SUBJECT) == 1
-        key_world.put_dek(b"\x1a\x20" + bytes(32), version=2)
-        reader.reader_key(DAILY, SUBJECT, 2)
-        key_world.http.clear_requests()
-        assert reader.latest_version(DAILY, SUBJECT) == 2
-        assert key_world.http.requests == []
-
-    def test_no_dek_at_all_is_version_0(self, key_world: KeyWorld) -> None:
-        assert key_world.service().latest_version(DAILY, SUBJECT) == 0
+        key = ours.writer_key(DAILY, SUBJECT)
+        assert (key.version, key.provisional) == (1, True)
+        assert [r.method for r in key_world.http.requests if "/deks/" in r.path] == ["GET", "POST"]
+        assert [r.levelname for r in caplog.records] == ["WARNING"]
+        assert "too_many_keys" in caplog.text
 
 
 class FixedClock(Clock):
@@ -262,3 +249,75 @@ class TestSeals:
         ours = key_world.service(conf={"dek.max.seals": 100, "dek.max.seals.action": "stop"})
         rule = encrypt_rule(algorithm="AES256_SIV")
         assert ours.writer_key(rule, SUBJECT, seals=10**12).version == 1
+
+
+class TestCountsThatGoOn:
+    """What an Engine has sealed with a key is counted whatever became of the key meanwhile."""
+
+    def test_after_the_ttl(self, key_world: KeyWorld) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100})
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
+        key_world.clock.now += 300
+        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 40
+
+    def test_what_an_older_cipher_seals_is_seen(self, key_world: KeyWorld) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100})
+        old = ours.writer_key(encrypt_rule(), SUBJECT)
+        key_world.clock.now += 300
+        new = ours.writer_key(encrypt_rule(), SUBJECT)
+        spend(old.cipher, 60)
+        assert new.seals_left == 40
+
+    def test_after_a_kms_that_failed_once(self, key_world: KeyWorld) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100, "dek.max.seals.action": "stop"})
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
+        key_world.clock.now += 300
+        answer = key_world.http.deks.get(KEK, SUBJECT)
+        refused = answer | {"encryptedKeyMaterial": key_world.wrap(b"\x1a\x20" + bytes(32), secret="another")}
+        key_world.http.faults.add("GET", "/versions/1$", status=200, body=refused, count=1)
+        with pytest.raises(KmsError):
+            ours.writer_key(encrypt_rule(), SUBJECT)
+        key_world.clock.now += 10
+        assert ours.writer_key(encrypt_rule(), SUBJECT, seals=40).seals_left == 40
+        with pytest.raises(KeyServiceError) as caught:
+            ours.writer_key(encrypt_rule(), SUBJECT, seals=41)
+        assert caught.value.code == "dek_exhausted"
+
+    def test_after_a_registry_that_failed_once(self, key_world: KeyWorld) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100})
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
+        key_world.clock.now += 300
+        key_world.http.faults.add("GET", "/deks/", status=500, count=1)
+        with pytest.raises(CsfleError):
+            ours.writer_key(encrypt_rule(), SUBJECT)
+        key_world.clock.now += 10
+        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 40
+
+    def test_after_an_eviction(self, key_world: KeyWorld) -> None:
+        ours = key_world.service(conf={"dek.max.seals": 100, "dek.cache.size": 1})
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
+        assert ours.writer_key(encrypt_rule(), "other-value").seals_left == 100
+        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 40
+
+    def test_a_key_that_was_wrapped_anew_is_the_same(self, key_world: KeyWorld) -> None:
+        key_world.put_kek()
+        key_world.put_dek(b"\x1a\x20" + bytes(32))
+        ours = key_world.service(conf={"dek.max.seals": 100})
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
+        before = key_world.wrapped()
+        key_world.put_dek(b"\x1a\x20" + bytes(32))
+        assert key_world.wrapped() != before
+        key_world.clock.now += 300
+        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 40
+        key_world.put_dek(b"\x1a\x20" + bytes(31) + b"1")
+        key_world.clock.now += 300
+        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 100
+
+    def test_with_a_kek_that_is_shared(self, key_world: KeyWorld) -> None:
+        key_world.put_kek(shared=True)
+        ours = key_world.service(conf={"dek.max.seals": 100})
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
+        answer = key_world.http.deks.get(KEK, SUBJECT) | {"encryptedKeyMaterial": None}
+        key_world.http.faults.add("GET", "/versions/1$", status=200, body=answer)
+        key_world.clock.now += 300
+        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 40
