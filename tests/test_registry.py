@@ -307,7 +307,7 @@ def test_the_caches_are_bounded(client: SchemaRegistryClient, clock: ManualClock
 def test_after_a_fork_no_lock_is_held(client: SchemaRegistryClient, ours: Registry) -> None:
     put(client, record("a"))
     caches = (ours._latest, ours._by_id, ours._by_guid, ours._members, ours._names._cache)
-    for lock in [ours._requests_lock, *(cache._lock for cache in caches)]:
+    for lock in [ours._requests._lock, *(cache._lock for cache in caches)]:
         lock.acquire()
     ours.reset_locks()
     assert ours.latest(ours.subject("t")).version == 1

@@ -10,8 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
@@ -22,9 +21,9 @@ from confluent_kafka.schema_registry.rules.encryption.dek_registry.mock_dek_regi
     MockDekRegistryClient,
 )
 
-from csfle_fast.errors import CsfleError
 from csfle_fast.mock import is_mock, mock_dek_client
-from csfle_fast.registry_errors import bad_answer, registry_error, status_of
+from csfle_fast.registry_errors import bad_answer, status_of
+from csfle_fast.registry_requests import RegistryRequests
 
 __all__ = ["LATEST", "Dek", "DekRegistry", "Kek", "dek_registry"]
 
@@ -105,34 +104,21 @@ def dek_registry(client: SchemaRegistryClient) -> DekRegistry:
     return _HttpDekRegistry(client)
 
 
-class _Counted:
-    """Counts requests and turns failures into RegistryErrors."""
+class _Store:
+    """What both kinds of registry have."""
 
     def __init__(self) -> None:
-        self.requests = 0
-        self._lock = threading.Lock()
+        self._requests = RegistryRequests()
+
+    @property
+    def requests(self) -> int:
+        return self._requests.made
 
     def reset_locks(self) -> None:
-        self._lock = threading.Lock()
-
-    def _ask(self, what: str, call: Callable[[], T], none_at: int) -> T | None:
-        """What ``call`` returns; None when it is refused with the status ``none_at``."""
-        with self._lock:
-            self.requests += 1
-        try:
-            return call()
-        except CsfleError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever the client raises becomes a typed error
-            failure = registry_error(error, what)
-            # A registry that is full says 409 too, and that does not mean that somebody else was first.
-            if status_of(error) == none_at and failure.code != "too_many_keys":
-                return None
-        # Raised out here, so that the foreign exception, which may hold headers or keys, does not hang on it.
-        raise failure
+        self._requests.reset_locks()
 
 
-class _HttpDekRegistry(_Counted):
+class _HttpDekRegistry(_Store):
     def __init__(self, client: SchemaRegistryClient) -> None:
         super().__init__()
         # Not public, but the only way to the user's connections; confluent-kafka has no uncached DEK call.
@@ -142,19 +128,21 @@ class _HttpDekRegistry(_Counted):
         query: dict[str, object] = {"deleted": deleted} | ({} if context is None else {"context": context})
         path = f"{_BASE}/{_quoted(name)}"
         what = f"Kek:{name}"
-        return self._ask(what, lambda: _kek(self._http.get(path, query), what), 404)
+        return self._requests.ask_unless(404, what, lambda: _kek(self._http.get(path, query), what))
 
     def create_kek(self, name: str, context: str | None, kms_type: str, kms_key_id: str) -> Kek | None:
         body = {"name": name, "kmsType": kms_type, "kmsKeyId": kms_key_id, "shared": False}
         path = _BASE if context is None else f"{_BASE}?context={_quoted(context)}"
         what = f"Kek:{name} (to be created)"
-        return self._ask(what, lambda: _kek(self._http.post(path, body), what), 409)
+        return self._requests.ask_unless(409, what, lambda: _kek(self._http.post(path, body), what))
 
     def get_dek(self, kek: str, subject: str, algorithm: str, version: int, deleted: bool) -> Dek | None:
         path = f"{_BASE}/{_quoted(kek)}/deks/{_quoted(subject)}/versions/{version}"
         query = {"algorithm": algorithm, "deleted": deleted}
         what = _dek_name(kek, subject, version)
-        return self._ask(what, lambda: _dek(self._http.get(path, query), what, algorithm, version), 404)
+        return self._requests.ask_unless(
+            404, what, lambda: _dek(self._http.get(path, query), what, algorithm, version)
+        )
 
     def create_dek(
         self, kek: str, subject: str, algorithm: str, version: int, wrapped: bytes | None
@@ -163,8 +151,8 @@ class _HttpDekRegistry(_Counted):
         if wrapped is not None:
             body["encryptedKeyMaterial"] = base64.b64encode(wrapped).decode()
         what = f"{_dek_name(kek, subject, version)} (to be created)"
-        return self._ask(
-            what, lambda: _dek(self._post_dek(kek, subject, body), what, algorithm, version), 409
+        return self._requests.ask_unless(
+            409, what, lambda: _dek(self._post_dek(kek, subject, body), what, algorithm, version)
         )
 
     def _post_dek(self, kek: str, subject: str, body: dict[str, object]) -> object:
@@ -175,12 +163,11 @@ class _HttpDekRegistry(_Counted):
             if status_of(error) != 405:
                 raise
         # A registry from before the subject was part of the path.
-        with self._lock:
-            self.requests += 1
+        self._requests.count()
         return self._http.post(path, body)
 
 
-class _MockDekRegistry(_Counted):
+class _MockDekRegistry(_Store):
     """confluent-kafka's in-memory store; it has no soft delete, no shared KEKs and no conflicts."""
 
     def __init__(self, client: MockDekRegistryClient) -> None:
@@ -189,7 +176,9 @@ class _MockDekRegistry(_Counted):
 
     def get_kek(self, name: str, context: str | None, deleted: bool) -> Kek | None:
         what = f"Kek:{name}"
-        return self._ask(what, lambda: _kek(self._client.get_kek(name, False, context).to_dict(), what), 404)
+        return self._requests.ask_unless(
+            404, what, lambda: _kek(self._client.get_kek(name, False, context).to_dict(), what)
+        )
 
     def create_kek(self, name: str, context: str | None, kms_type: str, kms_key_id: str) -> Kek | None:
         what = f"Kek:{name} (to be created)"
@@ -199,7 +188,7 @@ class _MockDekRegistry(_Counted):
                 self._client.register_kek(name, kms_type, kms_key_id, context=context).to_dict(), what
             )
 
-        return self._ask(what, create, 409)
+        return self._requests.ask_unless(409, what, create)
 
     def get_dek(self, kek: str, subject: str, algorithm: str, version: int, deleted: bool) -> Dek | None:
         what = _dek_name(kek, subject, version)
@@ -208,7 +197,7 @@ class _MockDekRegistry(_Counted):
             found = self._client.get_dek(kek, subject, DekAlgorithm(algorithm), version)
             return _dek(found.to_dict(), what, algorithm, version)
 
-        return self._ask(what, get, 404)
+        return self._requests.ask_unless(404, what, get)
 
     def create_dek(
         self, kek: str, subject: str, algorithm: str, version: int, wrapped: bytes | None
@@ -220,7 +209,7 @@ class _MockDekRegistry(_Counted):
             made = self._client.register_dek(kek, subject, material, DekAlgorithm(algorithm), version)
             return _dek(made.to_dict(), what, algorithm, version)
 
-        return self._ask(what, create, 409)
+        return self._requests.ask_unless(409, what, create)
 
 
 def _quoted(part: str) -> str:

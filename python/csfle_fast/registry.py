@@ -8,7 +8,6 @@ from the wire cannot be turned into a stream of requests.
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -23,7 +22,8 @@ from csfle_fast.cache import LoadingCache
 from csfle_fast.errors import ConfigError, RegistryError, SchemaError
 from csfle_fast.mock import is_mock
 from csfle_fast.references import resolve_references
-from csfle_fast.registry_errors import NOT_FOUND, bad_answer, registry_error
+from csfle_fast.registry_errors import NOT_FOUND, bad_answer
+from csfle_fast.registry_requests import RegistryRequests
 from csfle_fast.rules import RuleSet, parse_rule_set
 from csfle_fast.settings import Settings
 from csfle_fast.subjects import SubjectNames
@@ -86,8 +86,7 @@ class Registry:
                 "schema_registry_client must be a confluent_kafka.schema_registry.SchemaRegistryClient"
             )
         self._client = client
-        self._requests = 0
-        self._requests_lock = threading.Lock()
+        self._requests = RegistryRequests()
         size, missing = settings.schema_cache_size, settings.missing_cache_ttl_sec
         self._latest: LoadingCache[str, Version] = LoadingCache(
             size=size, ttl=settings.latest_cache_ttl_sec, missing_ttl=missing, clock=clock
@@ -102,12 +101,12 @@ class Registry:
         self._members: LoadingCache[tuple[str, int], Version] = LoadingCache(
             size=size, ttl=float("inf"), missing_ttl=missing, clock=clock
         )
-        self._names = SubjectNames(client, settings, self._ask, clock)
+        self._names = SubjectNames(client, settings, self._requests.ask, clock)
 
     @property
     def requests(self) -> int:
         """Calls of the client so far, each of which may cost HTTP requests."""
-        return self._requests
+        return self._requests.made
 
     def subject(self, topic: str, field: str = "value", record_name: str | None = None) -> str:
         """The subject of a topic's keys or values, by the strategy of the settings.
@@ -183,25 +182,15 @@ class Registry:
 
     def reset_locks(self) -> None:
         """To be called in a forked child: replaces every lock."""
-        self._requests_lock = threading.Lock()
+        self._requests.reset_locks()
         for cache in (self._latest, self._by_id, self._by_guid, self._members):
             cache.reset_locks()
         self._names.reset_locks()
 
-    def _ask(self, what: str, call: Callable[[], T]) -> T:
-        with self._requests_lock:
-            self._requests += 1
-        try:
-            return call()
-        except Exception as error:  # noqa: BLE001 - whatever the client raises becomes a typed error
-            failure = registry_error(error, what)
-        # Raised out here, so that the foreign exception, which may hold headers, does not hang on it.
-        raise failure
-
     def _find(self, what: str, call: Callable[[], T], missing: RegistryError) -> T:
-        """As ``_ask``; where the registry says that it does not have that, ``missing`` is raised."""
+        """As ``RegistryRequests.ask``; where the registry does not have that, ``missing`` is raised."""
         try:
-            return self._ask(what, call)
+            return self._requests.ask(what, call)
         except RegistryError as error:
             if error.code not in NOT_FOUND:
                 raise
@@ -249,7 +238,7 @@ class Registry:
             return latest
         for number in self._candidates(subject, schema_id):
             one = f"version {number} of subject {subject}"
-            found = self._ask(one, lambda number=number: self._client.get_version(subject, number))  # type: ignore[misc]
+            found = self._requests.ask(one, lambda number=number: self._client.get_version(subject, number))  # type: ignore[misc]
             if found.schema_id == schema_id:
                 return self._registered(found, subject, one)
         raise RegistryError(
@@ -261,7 +250,7 @@ class Registry:
         if not is_mock(self._client):  # its class inherits the call, and would make it over HTTP
             what = f"versions of schema id {schema_id} in subject {subject}"
             try:
-                pairs = self._ask(what, lambda: self._client.get_schema_versions(schema_id, subject))
+                pairs = self._requests.ask(what, lambda: self._client.get_schema_versions(schema_id, subject))
             except RegistryError as error:
                 if error.code == "unknown_schema":
                     return []
@@ -273,7 +262,7 @@ class Registry:
         # A registry that does not have that call is asked for each version, newest first: who pins a
         # schema pins a recent one.
         what = f"versions of subject {subject}"
-        return sorted(self._ask(what, lambda: self._client.get_versions(subject)), reverse=True)
+        return sorted(self._requests.ask(what, lambda: self._client.get_versions(subject)), reverse=True)
 
     def _registered(self, found: RegisteredSchema, subject: str, what: str) -> Version:
         if found.schema_id is None:
@@ -315,7 +304,7 @@ class Registry:
     def _fetch_reference(self, subject: str, number: int) -> Schema:
         what = f"version {number} of subject {subject} (a schema reference)"
         # deleted=True: a schema that is referred to stays readable after a soft delete.
-        schema = self._ask(what, lambda: self._client.get_version(subject, number, True)).schema
+        schema = self._requests.ask(what, lambda: self._client.get_version(subject, number, True)).schema
         _avro_text(schema, what)
         return schema
 
