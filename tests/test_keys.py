@@ -233,7 +233,14 @@ class TestCaches:
             ours._keks._cache,
             ours._wrapper._clients,
         )
-        parts = (ours._registry, ours._wrapper, ours._writers, ours._keks, ours._deks, ours._deks._counts)
+        parts = (
+            ours._registry._requests,
+            ours._wrapper,
+            ours._writers,
+            ours._keks,
+            ours._deks,
+            ours._deks._counts,
+        )
         holders: tuple[Any, ...] = (*parts, *caches)
         for holder in holders:
             holder._lock.acquire()
