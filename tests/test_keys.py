@@ -226,6 +226,7 @@ class TestCaches:
 
     def test_after_a_fork_no_lock_is_held(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
+        registry: Any = ours._registry  # whose protocol tells nothing of locks
         caches = (
             ours._writers._cache,
             ours._readers,
@@ -234,7 +235,7 @@ class TestCaches:
             ours._wrapper._clients,
         )
         parts = (
-            ours._registry._requests,
+            registry._requests,
             ours._wrapper,
             ours._writers,
             ours._keks,
