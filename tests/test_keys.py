@@ -227,22 +227,10 @@ class TestCaches:
     def test_after_a_fork_no_lock_is_held(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
         registry: Any = ours._registry  # whose protocol tells nothing of locks
-        caches = (
-            ours._writers._cache,
-            ours._readers,
-            ours._latest,
-            ours._keks._cache,
-            ours._wrapper._clients,
+        holders: tuple[Any, ...] = (
+            *(registry._requests, ours._wrapper, ours._writers, ours._keks, ours._deks, ours._deks._counts),
+            *(ours._writers._cache, ours._readers, ours._latest, ours._keks._cache, ours._wrapper._clients),
         )
-        parts = (
-            registry._requests,
-            ours._wrapper,
-            ours._writers,
-            ours._keks,
-            ours._deks,
-            ours._deks._counts,
-        )
-        holders: tuple[Any, ...] = (*parts, *caches)
         for holder in holders:
             holder._lock.acquire()
         ours.reset_locks()
