@@ -51,15 +51,20 @@ def nothing(length: int, packed: bool, framing: str) -> Result[Any]:
     return Result(packed_rows((b"", bytes(8))) if packed else [None] * length, [], headers=headers)
 
 
-def check_call(topic: object, field: str, threads: object, framing: str = "prefix") -> None:
-    """Raise a ConfigError unless a call's arguments are what they should be; asks no registry."""
+def check_call(topic: object, field: str, threads: object, rules: str, framing: str | None = None) -> None:
+    """Raise a ConfigError unless a call's arguments are what they should be; asks no registry.
+
+    ``framing`` is None for a call that reads.
+    """
     if not (isinstance(topic, str) and topic):
         raise ConfigError("topic is the name of a topic")
     check_field(field)
     if not (isinstance(threads, int) and threads >= 1):
         raise ConfigError("threads is a number of threads, 1 or more")
-    if framing not in ("prefix", "header"):
+    if framing not in ("prefix", "header", None):
         raise ConfigError('framing is "prefix" or "header"')
+    if rules not in ("all", "none") and not (rules == "own" and framing is None):
+        raise ConfigError('rules is "all", "none" or, on READ, "own"')
 
 
 def headers_for(header: tuple[str, bytes] | None, rows: Iterable[object]) -> list[Headers] | None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -29,9 +26,10 @@ from csfle_fast.keys import KeyService
 from csfle_fast.metrics import DEK_SEALS_PREFIX, Counters
 from csfle_fast.objects import decode
 from csfle_fast.plans import Plans
-from csfle_fast.reading import ReadSide
+from csfle_fast.reading import ReadSide, ReadSides, ReadTarget
 from csfle_fast.registry import Registry
 from csfle_fast.results import Headers, PackedRows, Result
+from csfle_fast.rules import RulesToRun
 from csfle_fast.settings import Settings
 from csfle_fast.writing import WriteSnapshot, WriteSnapshots, WriteTarget
 
@@ -72,21 +70,20 @@ class Engine:
         self._plans = Plans(self._settings)
         self._counters = Counters()
         self._writes = WriteSnapshots(self._registry, self._keys, self._plans, _MOST_TOPICS)
-        self._reads: OrderedDict[tuple[str, str, bool], ReadSide] = OrderedDict()
-        self._reads_lock = threading.Lock()
+        self._reads = ReadSides(self._registry, self._keys, self._plans, self._settings, _MOST_TOPICS)
         self._closed = False
         fork.register(self)
 
     @overload
     def encrypt(
         self, topic: str, bodies: Sequence[bytes | None], *, schema_id: int | None = ..., field: str = ...,
-        framing: Literal["prefix", "header"] = ..., threads: int = ...,
+        framing: Literal["prefix", "header"] = ..., threads: int = ..., rules: Literal["all", "none"] = ...,
     ) -> Result[_Values]: ...  # fmt: skip
 
     @overload
     def encrypt(
         self, topic: str, bodies: tuple[Any, Any], *, schema_id: int | None = ..., field: str = ...,
-        framing: Literal["prefix", "header"] = ..., threads: int = ...,
+        framing: Literal["prefix", "header"] = ..., threads: int = ..., rules: Literal["all", "none"] = ...,
     ) -> Result[PackedRows]: ...  # fmt: skip
 
     def encrypt(
@@ -98,6 +95,7 @@ class Engine:
         field: str = "value",
         framing: Literal["prefix", "header"] = "prefix",
         threads: int = 1,
+        rules: Literal["all", "none"] = "all",
     ) -> Result[Any]:
         """Bodies to frames.
 
@@ -108,17 +106,18 @@ class Engine:
             field: ``key`` or ``value``.
             framing: where the schema is named: in front of each body, or in a header.
             threads: how many may work on the batch; small batches use one.
+            rules: ``none`` runs none: tagged values stay plaintext.
 
         Raises:
             CsfleError: the schema, a rule or a key cannot be had, or the batch is malformed.
         """
         batch, packed, length = as_batch(bodies)
-        check_call(topic, field, threads, framing)
+        check_call(topic, field, threads, rules, framing)
         self._check_open()
         if nothing_in(batch, packed, length):
             self._count_write(length, 0, length, (0, 0, 0, 0))
             return nothing(length, packed, framing)
-        snapshot = self._write(topic, field, schema_id, framing, rows=False, count=length)
+        snapshot = self._write(WriteTarget(topic, field, schema_id, framing, False, rules), length)
         values, faults, _, _, counts = snapshot.writer.encrypt(batch, fork.pool(), threads, packed)
         self._count_write(length, len(faults), counts[3], counts)
         headers = headers_for(snapshot.header, range(length) if packed else values)
@@ -127,13 +126,13 @@ class Engine:
     @overload
     def decrypt(
         self, topic: str, frames: Sequence[bytes | None], *, headers: Sequence[Headers | None] | None = ...,
-        field: str = ..., threads: int = ...,
+        field: str = ..., threads: int = ..., rules: RulesToRun = ...,
     ) -> Result[_Values]: ...  # fmt: skip
 
     @overload
     def decrypt(
         self, topic: str, frames: tuple[Any, Any], *, headers: Sequence[Headers | None] | None = ...,
-        field: str = ..., threads: int = ...,
+        field: str = ..., threads: int = ..., rules: RulesToRun = ...,
     ) -> Result[PackedRows]: ...  # fmt: skip
 
     def decrypt(
@@ -144,6 +143,7 @@ class Engine:
         headers: Sequence[Headers | None] | None = None,
         field: str = "value",
         threads: int = 1,
+        rules: RulesToRun = "all",
     ) -> Result[Any]:
         """Frames to bodies, each of its own writer schema (``Result.schema_ids``).
 
@@ -153,11 +153,14 @@ class Engine:
             headers: the Kafka headers of each row; one that names a schema goes before the frame's prefix.
             field: ``key`` or ``value``.
             threads: how many may work on the batch; small batches use one.
+            rules: ``none`` opens nothing: tagged values stay as they are. ``own`` lets each frame's own
+                version decide, also under ``use.latest.version``.
 
         Raises:
             CsfleError: the batch is malformed, or the subject cannot be told.
         """
-        side, values, errors, lanes = self._open(topic, field, frames, headers, threads, rows=False)
+        target = ReadTarget(topic, field, False, rules)
+        side, values, errors, lanes = self._open(target, frames, headers, threads)
         return Result(values, errors, schema_ids=(side.schema_ids, lanes))
 
     def serialize(
@@ -168,6 +171,7 @@ class Engine:
         field: str = "value",
         framing: Literal["prefix", "header"] = "prefix",
         threads: int = 1,
+        rules: Literal["all", "none"] = "all",
     ) -> Result[_Values]:
         """Rows (dicts, for a record schema) to frames, by the subject's latest schema.
 
@@ -177,18 +181,19 @@ class Engine:
             field: ``key`` or ``value``.
             framing: where the schema is named: in front of each body, or in a header.
             threads: how many may work on the batch; small batches use one.
+            rules: ``none`` runs none: tagged values stay plaintext.
 
         Raises:
             CsfleError: the schema, a rule or a key cannot be had.
         """
         if isinstance(rows, Mapping | str | bytes):
             raise BatchError("bad_batch", "rows are a sequence of rows, not one row")
-        check_call(topic, field, threads, framing)
+        check_call(topic, field, threads, rules, framing)
         self._check_open()
         if nothing_in(rows, False, len(rows)):
             self._count_write(len(rows), 0, len(rows), (0, 0, 0, 0))
             return nothing(len(rows), False, framing)
-        snapshot = self._write(topic, field, None, framing, rows=True, count=len(rows))
+        snapshot = self._write(WriteTarget(topic, field, None, framing, True, rules), len(rows))
         assert snapshot.codec is not None  # noqa: S101 - a snapshot for rows has one
         encoded = snapshot.codec.encode(rows)
         batch = (encoded.buffer, encoded.offsets)
@@ -211,6 +216,7 @@ class Engine:
         headers: Sequence[Headers | None] | None = None,
         field: str = "value",
         threads: int = 1,
+        rules: RulesToRun = "all",
     ) -> Result[list[Any]]:
         """Frames to rows, as fastavro gives them; in the latest schema's shape with ``use.latest.version``.
 
@@ -220,11 +226,13 @@ class Engine:
             headers: the Kafka headers of each row; one that names a schema goes before the frame's prefix.
             field: ``key`` or ``value``.
             threads: how many may work on the batch; small batches use one.
+            rules: as for ``decrypt``; a field that is left as it is comes without its logical type.
 
         Raises:
             CsfleError: the batch is malformed, or the subject cannot be told.
         """
-        side, bodies, errors, lanes = self._open(topic, field, frames, headers, threads, rows=True)
+        target = ReadTarget(topic, field, True, rules)
+        side, bodies, errors, lanes = self._open(target, frames, headers, threads)
         codecs = [None if lane is None else side.lanes[lane].codec for lane in lanes]
         values, misfits = decode(bodies, codecs, side.latest_codec)
         if misfits:
@@ -266,11 +274,11 @@ class Engine:
             raise ConfigError("mode is WRITE, READ or WRITEREAD")
         if mode != "READ":
             for rows in (False, True):
-                self._write(topic, field, None, "prefix", rows=rows, count=1)
+                self._write(WriteTarget(topic, field, None, "prefix", rows), 1)
         if mode != "WRITE":
             latest = self._registry.latest(self._registry.subject(topic, field))
             for rows in (False, True):
-                self._side(topic, field, rows=rows).preload(latest)
+                self._reads.get(ReadTarget(topic, field, rows)).preload(latest)
 
     def explain(self, topic: str, field: str = "value") -> list[FieldPlan]:
         """What would happen to each tagged field of the subject's latest schema, and why.
@@ -298,8 +306,7 @@ class Engine:
         """Forget every key. Later calls on batches are errors."""
         self._closed = True
         self._writes.clear()
-        with self._reads_lock:
-            self._reads.clear()
+        self._reads.clear()
         self._keys.close()
 
     def __enter__(self) -> Self:
@@ -312,58 +319,33 @@ class Engine:
 
     def reset_locks(self) -> None:
         """In a forked child: gives it locks that no thread of its parent holds."""
-        self._reads_lock = threading.Lock()
         self._registry.reset_locks()
         self._keys.reset_locks()
         self._counters.reset_locks()
         self._writes.reset_locks()
-        for side in self._reads.values():
-            side.reset_locks()
+        self._reads.reset_locks()
 
     def _check_open(self) -> None:
         if self._closed:
             self._writes.clear()
             raise CsfleError("engine_closed", "the Engine is closed")
 
-    def _write(
-        self, topic: str, field: str, schema_id: int | None, framing: str, *, rows: bool, count: int
-    ) -> WriteSnapshot:
-        snapshot = self._writes.get(WriteTarget(topic, field, schema_id, framing, rows), count)
+    def _write(self, target: WriteTarget, count: int) -> WriteSnapshot:
+        snapshot = self._writes.get(target, count)
         self._check_open()  # behind the making: a snapshot made while the Engine was closed is dropped
         return snapshot
 
-    def _side(self, topic: str, field: str, *, rows: bool) -> ReadSide:
-        self._check_open()
-        key = (topic, field, rows)
-        side = self._reads.get(key)
-        if side is None or time.monotonic() >= side.fresh_until or side.full:
-            side = ReadSide(
-                self._registry, self._keys, self._plans, self._settings, topic=topic, part=field, rows=rows
-            )
-            with self._reads_lock:
-                self._reads[key] = side
-                self._reads.move_to_end(key)
-                while len(self._reads) > _MOST_TOPICS:
-                    self._reads.popitem(last=False)
-        return side
-
     def _open(
-        self,
-        topic: str,
-        field: str,
-        frames: Batch,
-        headers: Sequence[Headers | None] | None,
-        threads: int,
-        *,
-        rows: bool,
+        self, target: ReadTarget, frames: Batch, headers: Sequence[Headers | None] | None, threads: int
     ) -> tuple[ReadSide, Any, list[RowError], list[int | None]]:
         batch, packed, length = as_batch(frames)
-        check_call(topic, field, threads)
-        if packed and rows:
+        check_call(target.topic, target.field, threads, target.rules)
+        if packed and target.rows:
             raise BatchError("bad_batch", "deserialize takes a list of frames")
-        side = self._side(topic, field, rows=rows)
+        self._check_open()
+        side = self._reads.get(target)
         named = None if headers is None else list(headers)
-        header_name = f"__{field}_schema_id"
+        header_name = f"__{target.field}_schema_id"
         room = MISSES_PER_BATCH
         reader = side.reader
         while True:

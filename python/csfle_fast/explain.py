@@ -81,7 +81,8 @@ def explain(
         schema: its schema.
         write: the rules that run on WRITE.
         read: the rules that run on READ.
-        inheritance: ``own`` or ``java``: whether the tags of a field reach into the record it holds.
+        inheritance: ``own``, ``java`` or ``refuse``: whether the tags of a field reach into the record
+            that it holds.
     """
     rules = rules_of_both(write, read)
     tags = {pattern: list(found) for pattern, found in version.metadata_tags.items()}
@@ -125,6 +126,8 @@ def _decide(field: _Field, rule: EncryptRule, inheritance: str) -> tuple[str, st
     """Decision and reason for a field that a rule hits."""
     if field.sealable:
         return "encrypt", "a rule hits its tags" if rule.tags else "the rule has no tags and hits every field"
+    if field.holds_record and inheritance == "refuse":
+        return "refuse", "it holds a record, and whether its tags reach into it is not said (tag.inheritance)"
     if field.holds_record:
         how = "reach its plain fields" if inheritance == "java" else "do not reach into it"
         return "leave", f"it holds a record, and its tags {how} (tag.inheritance={inheritance})"

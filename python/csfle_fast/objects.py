@@ -54,19 +54,22 @@ class Codec:
     Args:
         schema: the writer schema.
         where: the schema's name for error messages.
+        left: full names of fields whose values may be ciphertext: they are read by their physical type,
+            since ciphertext is no UUID and no decimal.
 
     Raises:
         SchemaError: codec_schema, fastavro cannot work with a schema that is valid Avro.
     """
 
-    def __init__(self, schema: Schema, where: str) -> None:
+    def __init__(self, schema: Schema, where: str, left: frozenset[str] = frozenset()) -> None:
         self._schema = schema
         self.raw = schema.kind == "bytes"  # a root bytes schema has the raw bytes as its body
         self._recursive = schema.recursive
         self._decimals = schema.holds_decimal
         try:
+            text = json.loads(schema.codec_schema())
             self.parsed: Any = fastavro.parse_schema(
-                json.loads(schema.codec_schema()), _ignore_default_error=True
+                _physical(text, left) if left else text, _ignore_default_error=True
             )
         except Exception as error:  # noqa: BLE001 - whatever fastavro raises becomes a typed error
             reason = type(error).__name__
@@ -151,6 +154,26 @@ def decode(
                 )
         rows.append(row)
     return rows, errors
+
+
+def _physical(schema: Any, left: frozenset[str], *, inside: bool = False) -> Any:
+    """The schema without the logical types of strings and bytes in the fields ``left``."""
+    if isinstance(schema, list):
+        return [_physical(branch, left, inside=inside) for branch in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kind = schema["type"]
+    if kind in ("record", "error"):
+        fields = [
+            field
+            | {"type": _physical(field["type"], left, inside=f"{schema['name']}.{field['name']}" in left)}
+            for field in schema["fields"]
+        ]
+        return schema | {"fields": fields}
+    for part in ("items", "values"):
+        if part in schema:
+            return schema | {part: _physical(schema[part], left, inside=inside)}
+    return kind if inside and kind in ("string", "bytes") else schema
 
 
 class _HostileRowError(Exception):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from functools import partial
+from typing import Literal, NamedTuple
 
 from csfle_fast._core import Cipher, Reader, ReadLane
 from csfle_fast.errors import ConfigError, CsfleError
@@ -15,10 +17,11 @@ from csfle_fast.keys import KeyService
 from csfle_fast.objects import Codec
 from csfle_fast.plans import Compiled, Plans
 from csfle_fast.registry import Registry, Version
+from csfle_fast.rules import RulesToRun
 from csfle_fast.settings import Settings
 from csfle_fast.subjects import check_field
 
-__all__ = ["ReadSide"]
+__all__ = ["ReadSide", "ReadSides", "ReadTarget"]
 
 #: Refusals that are remembered at a time.
 _MOST_REFUSALS = 1_024
@@ -71,6 +74,7 @@ class ReadSide:
         topic: the topic.
         part: ``key`` or ``value``.
         rows: whether bodies will be decoded, and so are checked to their end.
+        rules: which rules open.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class ReadSide:
         topic: str,
         part: str,
         rows: bool,
+        rules: RulesToRun = "all",
     ) -> None:
         check_field(part)
         self._registry = registry
@@ -92,6 +97,7 @@ class ReadSide:
         self._topic = topic
         self._part = part
         self._rows = rows
+        self._rules = rules
         self._lock = threading.Lock()
         self._by_id: dict[int, int] = {}
         self._by_guid: dict[bytes, int] = {}
@@ -108,8 +114,13 @@ class ReadSide:
             self.latest, latest_until = registry.latest_until(subject)
             self.fresh_until = min(self.fresh_until, subject_until, latest_until)
             if rows:
-                self.latest_codec = Codec(plans.schema(self.latest), f"subject {subject}, latest version")
+                self.latest_codec = self._latest_codec(self.latest)
         self._reader = self._snapshot()
+
+    def _latest_codec(self, latest: Version) -> Codec:
+        where = f"subject {latest.subject}, latest version"
+        left = self._plans.fields_hit(latest) if self._rules == "none" else frozenset()
+        return Codec(self._plans.schema(latest), where, left)
 
     @property
     def reader(self) -> Reader:
@@ -221,8 +232,9 @@ class ReadSide:
         if not known:
             subject = registry.subject(topic, part, self._plans.schema(version).name)
             version = replace(version, subject=subject)
-        compiled = self._plans.read(version, self.latest, exact=self._rows)
-        codec = Codec(compiled.schema, f"subject {subject}, {_named(name)}") if self._rows else None
+        compiled = self._plans.read(version, self.latest, exact=self._rows, rules=self._rules)
+        where = f"subject {subject}, {_named(name)}"
+        codec = Codec(compiled.schema, where, compiled.left) if self._rows else None
         return Lane(version, compiled, codec, [_Deks() for _ in compiled.rules])
 
     def _resolve_dek(self, lane: Lane, rule: int, version: int, away: CsfleError | None) -> CsfleError | None:
@@ -285,6 +297,59 @@ class ReadSide:
         refused_ids = {name: place for name, place in refused.items() if isinstance(name, int)}
         refused_guids = {name: place for name, place in refused.items() if isinstance(name, bytes)}
         return Reader(lanes, self._by_id, self._by_guid, refused_ids, refused_guids, refusals)
+
+
+class ReadTarget(NamedTuple):
+    """What a side is for: topic, key or value, rows or bodies, rules."""
+
+    topic: str
+    field: str
+    rows: bool
+    rules: RulesToRun = "all"
+
+
+class ReadSides:
+    """The sides of an Engine, kept until what they were made of may have changed.
+
+    Args:
+        registry: where versions come from.
+        keys: where keys come from.
+        plans: where plans come from.
+        settings: as for ReadSide.
+        size: most sides kept.
+    """
+
+    def __init__(
+        self, registry: Registry, keys: KeyService, plans: Plans, settings: Settings, size: int
+    ) -> None:
+        self._make = partial(ReadSide, registry, keys, plans, settings)
+        self._size = size
+        self._sides: OrderedDict[ReadTarget, ReadSide] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, target: ReadTarget) -> ReadSide:
+        """The side for ``target``. Raises CsfleError: the latest version is needed and cannot be had."""
+        side = self._sides.get(target)
+        if side is None or time.monotonic() >= side.fresh_until or side.full:
+            topic, part, rows, rules = target
+            side = self._make(topic=topic, part=part, rows=rows, rules=rules)
+            with self._lock:
+                self._sides[target] = side
+                self._sides.move_to_end(target)
+                while len(self._sides) > self._size:
+                    self._sides.popitem(last=False)
+        return side
+
+    def clear(self) -> None:
+        """Forget every side."""
+        with self._lock:
+            self._sides.clear()
+
+    def reset_locks(self) -> None:
+        """To be called in a forked child."""
+        self._lock = threading.Lock()
+        for side in self._sides.values():
+            side.reset_locks()
 
 
 def _named(name: int | bytes) -> str:

@@ -19,9 +19,22 @@ if TYPE_CHECKING:
     from csfle_fast.registry import Version
     from csfle_fast.settings import Settings
 
-__all__ = ["EncryptRule", "Mode", "Rule", "RuleSet", "Selection", "parse_rule_set", "select_rules"]
+__all__ = [
+    "EncryptRule",
+    "Mode",
+    "Rule",
+    "RuleSet",
+    "RulesToRun",
+    "Selection",
+    "parse_rule_set",
+    "select_rules",
+]
 
 Mode = Literal["WRITE", "READ"]
+
+#: Which rules a batch runs: ``all`` that hold; ``own``, on READ, those of the frame's own version alone,
+#: whatever the latest says; ``none``.
+RulesToRun = Literal["all", "own", "none"]
 
 ENCRYPT = "ENCRYPT"
 ENCRYPT_PAYLOAD = "ENCRYPT_PAYLOAD"

@@ -155,10 +155,11 @@ SETTINGS: tuple[Setting, ...] = (
         _only_false,
     ),
     Setting(
-        "tag.inheritance", "own or java", "own",
+        "tag.inheritance", "own, java or refuse", "own",
         "Whether a tag on a field that holds a record reaches the fields of that record: own = no (all "
-        "clients but Java), java = as the Java client does.",
-        _one_of("own", "java"),
+        "clients but Java), java = as the Java client does; refuse = a rule set that would hit such a field "
+        "is an error.",
+        _one_of("own", "java", "refuse"),
     ),
     Setting(
         "crypto.provider", "auto or ring", "auto",

@@ -15,6 +15,7 @@ from csfle_fast.keys import KeyService, WriterKey
 from csfle_fast.objects import Codec
 from csfle_fast.plans import Compiled, Plans
 from csfle_fast.registry import Registry, Version
+from csfle_fast.rules import RulesToRun
 
 __all__ = ["WriteSnapshot", "WriteSnapshots", "WriteTarget"]
 
@@ -46,13 +47,14 @@ class WriteSnapshot:
 
 
 class WriteTarget(NamedTuple):
-    """What a snapshot is for: topic, key or value, pinned schema id, framing, rows or bodies."""
+    """What a snapshot is for: topic, key or value, pinned schema id, framing, rows or bodies, rules."""
 
     topic: str
     field: str
     schema_id: int | None
     framing: str
     rows: bool
+    rules: RulesToRun = "all"
 
 
 class WriteSnapshots:
@@ -107,7 +109,11 @@ class WriteSnapshots:
             version = registry.member(subject, target.schema_id)
         # What an old snapshot was compiled from still holds; only its keys are over.
         same = old if old and old.version == version == latest and old.compiled.subject == subject else None
-        compiled = same.compiled if same else self._plans.write(version, latest, exact=target.rows)
+        compiled = (
+            same.compiled
+            if same
+            else self._plans.write(version, latest, exact=target.rows, rules=target.rules)
+        )
         # Keys are asked for on every rule run, also where no value will be sealed: Java and Go readers
         # look for the KEK of a record that holds none.
         keys = tuple(
