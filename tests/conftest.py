@@ -8,6 +8,8 @@ from typing import NoReturn
 import hypothesis
 import pytest
 
+pytest_plugins = ["services.fixtures"]
+
 # A deadline is a timed assertion: it would fail on a busy machine and show nothing.
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("house")
