@@ -123,13 +123,11 @@ def test_own_rules_do_not_read_plaintext_under_a_rule_of_its_own(world: World) -
 @pytest.mark.parametrize("mode", ["own", "latest", ""])
 def test_an_unknown_choice_is_refused(world: World, mode: Any) -> None:
     engine = world.engine()
-    for call in (engine.serialize, engine.encrypt):
+    calls: list[Any] = [engine.serialize, engine.encrypt]
+    calls += [engine.deserialize, engine.decrypt] if mode != "own" else []
+    for call in calls:
         with pytest.raises(ConfigError, match="rules is"):
             call(TOPIC, [], rules=mode)
-    if mode != "own":
-        for call in (engine.deserialize, engine.decrypt):
-            with pytest.raises(ConfigError, match="rules is"):
-                call(TOPIC, [], rules=mode)
 
 
 def test_a_tagged_record_can_be_refused(world: World) -> None:

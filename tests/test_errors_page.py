@@ -11,20 +11,24 @@ from pathlib import Path
 import pytest
 
 from csfle_fast import _core, errors, registry_errors
+from csfle_fast.connect import errors as connect_errors
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "csfle_fast"
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 
-CLASSES = set(errors.__all__)
+# A RetriableError is the handlers' own, and has one code.
+CLASSES = {*errors.__all__, *connect_errors.__all__} - {"RetriableError", "is_retriable"}
 # Where the code stands among the arguments; first, unless said here.
-POSITIONS = {"ConfigError": 1, "RowError": 2}
+POSITIONS = {"ConfigError": 1, "RowError": 2, "DataException": 2}
 DEFAULTS = {"ConfigError": "bad_config"}
 CODE = re.compile(r"[a-z][a-z0-9_]+")
 # The tables that registry_error takes its code from.
 TABLES = {*registry_errors._BY_NUMBER.values(), *registry_errors._BY_STATUS.values()}
 # Raising again with a code that was raised before, or that the core told: these add none.
 PASSED_ON = {("RowError", "batches.py")}
+# Codes that a Delivery is made with.
+DELIVERIES = re.compile(r'Delivery\(producer(?:, "(\w+)")?\)|failed: str = "(\w+)"')
 
 
 def raised_in_python() -> Iterator[tuple[str, str]]:
@@ -52,8 +56,8 @@ def codes_of(
     given = keyword or (call.args[position] if len(call.args) > position else None)
     if given is None:
         yield name, DEFAULTS[name]
-    elif isinstance(given, ast.Attribute) and given.attr == "code":
-        return  # another error's
+    elif isinstance(given, ast.Attribute) and given.attr in ("code", "_failed"):
+        return  # another error's, or a Delivery's
     else:
         found = texts(given) if not isinstance(given, ast.Name) else assigned(given.id, function)
         assert found or (name, path.name) in PASSED_ON, f"{path.name}:{call.lineno}: which code is this?"
@@ -104,6 +108,9 @@ def raised() -> dict[str, set[str]]:
     found: defaultdict[str, set[str]] = defaultdict(set)
     found["RowError"] = {code for code, _ in _core.row_codes()}
     found["RegistryError"] = set(TABLES)
+    for path in (PACKAGE / "connect").glob("*.py"):
+        for codes in DELIVERIES.findall(path.read_text(encoding="utf-8")):
+            found["PipelineError"].update(code for code in codes if code)
     for name, code in [*raised_in_python(), *raised_in_rust()]:
         found[name].add(code)
     return dict(found)

@@ -80,18 +80,19 @@ class RowError(CsfleError):
             the failure is not at a field.
         code: stable name of the cause.
         message: one sentence, without the value.
+        reason: the same without row and field.
         offset: byte offset in the body where walking stopped, or None.
     """
 
     def __init__(
-        self, row: int, field: str | None, code: str, message: str, offset: int | None = None
+        self, row: int, field: str | None, code: str, reason: str, offset: int | None = None
     ) -> None:
         where = f"row {row}" if field is None else f"row {row}, field {field}"
-        super().__init__(code, f"{where}: {message}")
+        super().__init__(code, f"{where}: {reason}")
         self.row = row
         self.field = field
+        self.reason = reason
         self.offset = offset
 
     def __reduce__(self) -> tuple[object, ...]:
-        detail = self.message.partition(": ")[2]
-        return (type(self), (self.row, self.field, self.code, detail, self.offset))
+        return (type(self), (self.row, self.field, self.code, self.reason, self.offset))
