@@ -1,5 +1,5 @@
 # Every target sets itself up: .venv holds the Python side and the tools, target/ the Rust build.
-# Needed on the machine: Python 3.11 or later with venv, a Rust toolchain, make.
+# Needed on the machine: Python 3.11 or later with venv, a Rust toolchain, make; for the tests also Java 17 and Maven.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -68,9 +68,13 @@ types: $(VENV)/.tools ## Check the Python types, and the stub against the compil
 bench: $(VENV)/.tools ## Measure against confluent-kafka and fastavro; writes benches/results/
 	$(BIN)/python -m benches $(ARGS)
 
+.PHONY: bench-consume
+bench-consume: $(VENV)/.tools ## Measure a consumer with and without decryption on a real Kafka; writes benches/results/
+	PYTHONPATH=tests $(BIN)/python -m benches.consume $(ARGS)
+
 .PHONY: clean
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .services target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/csfle_fast/_core*.so
 	find $(PYTHON_CODE) -name __pycache__ -prune -exec rm -rf {} +
 

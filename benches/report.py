@@ -17,22 +17,29 @@ __all__ = ["markdown", "refresh_readme", "write"]
 _BEGIN, _END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
-def write(folder: Path, lines: Sequence[Line], machine: Mapping[str, Any]) -> str:
-    """Write ``latest.md`` and ``latest.json`` into the folder; returns the Markdown."""
+def write(
+    folder: Path,
+    lines: Sequence[Line],
+    machine: Mapping[str, Any],
+    *,
+    name: str = "latest",
+    command: str = "make bench",
+) -> str:
+    """Write ``<name>.md`` and ``<name>.json`` into the folder; returns the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = markdown(lines, machine)
-    (folder / "latest.md").write_text(text, encoding="utf-8")
+    text = markdown(lines, machine, command)
+    (folder / f"{name}.md").write_text(text, encoding="utf-8")
     document = {"machine": machine, "lines": [{**asdict(line), "holds": line.holds} for line in lines]}
-    (folder / "latest.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return text
 
 
-def markdown(lines: Sequence[Line], machine: Mapping[str, Any]) -> str:
+def markdown(lines: Sequence[Line], machine: Mapping[str, Any], command: str = "make bench") -> str:
     """The table, under one paragraph that says where it comes from."""
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     build = ", ".join(f"{name} {value}" for name, value in machine["build"].items())
     head = (
-        f"`make bench` on {machine['processor']} ({', '.join(machine['flags'])}), {machine['cores']} cores, "
+        f"`{command}` on {machine['processor']} ({', '.join(machine['flags'])}), {machine['cores']} cores, "
         f"load {machine['load_at_start']} at the start, {machine['system']}, {machine['python']}; "
         f"{packages}; core: {build}. Times are the best of all turns in ns a message, "
         "batches of 1,000 and one thread unless said.\n"
