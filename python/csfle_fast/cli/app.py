@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from csfle_fast.cli.connect import connect_app
 from csfle_fast.cli.dev import dev_app
 
 __all__ = ["app"]
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(dev_app, name="dev")
+app.add_typer(connect_app, name="connect")
 
 # What the demo needs beyond [cli]; a missing module of another name is a fault of ours and stays a traceback.
 _DEMO_MODULES = {"fastapi", "starlette", "uvicorn", "confluent_kafka", "fastavro"}
