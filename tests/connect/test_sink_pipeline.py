@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from connect_world import ConnectWorld, connect, tampered
 from csfle_fast import ConfigError
@@ -226,6 +226,32 @@ class TestRetries:
         topics.run(topics.sink(), collector)
         assert collector.rows == [flat(1), flat(3)]
         assert [letter.value() for letter in topics.letters()] == [b"x" * 2_000]
+
+
+class TestEnds:
+    def test_a_topic_that_is_not_there_has_no_end(self, topics: Topics) -> None:
+        with pytest.raises(KafkaException, match="UNKNOWN_TOPIC"):
+            topics.run(topics.sink(), Collector(), topics=[f"no-{topics.name}"])
+
+    def test_an_empty_topic_has_one(self, topics: Topics) -> None:
+        assert topics.run(topics.sink(), Collector()) == PipelineReport()
+
+    def test_stop_waits_for_dead_letters_under_way(self, topics: Topics) -> None:
+        topics.produce(b"junk", *topics.frames(1))
+        stop = threading.Event()
+
+        class Slow(Producer):
+            flushes = 0
+
+            def flush(self, timeout: float = -1) -> int:
+                stop.set()
+                self.flushes += 1
+                return len(self) if self.flushes < 5 else super().flush(timeout)
+
+        slow, collector = Slow({"bootstrap.servers": topics.kafka.bootstrap_servers}), Collector()
+        report = topics.run(topics.sink(), collector, producer=slow, stop=stop, until_end=False)
+        assert slow.flushes >= 5
+        assert (collector.rows, report.dead_letters, topics.committed()) == ([flat(1)], 1, 2)
 
 
 class TestGroups:

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 
 from connect_world import ConnectWorld, connect
-from csfle_fast.connect import PipelineError, PipelineReport, SourceRecord, run_source
+from csfle_fast.connect import PipelineError, PipelineReport, SourceRecord, run_source, source_pipeline
 from kafka_topics import Topics, topics
 from worlds import FLAT, flat, rule
 
@@ -79,6 +79,30 @@ def test_stop(topics: Topics, connect: ConnectWorld) -> None:
 
     report = run_source(connect.source(), topics.producer, topics.name, endless(), stop=stop, batch_size=10)
     assert report.delivered == report.consumed == len(topics.read(topics.name)) == 40
+
+
+def test_rows_that_end_with_an_exception_are_safe_so_far(topics: Topics, connect: ConnectWorld) -> None:
+    def rows() -> Iterator[Any]:
+        yield from (flat(number) for number in range(5))
+        raise ZeroDivisionError
+
+    safe: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        run_source(connect.source(), topics.producer, topics.name, rows(), safe=safe.append, batch_size=2)
+    assert safe[-1] == len(topics.read(topics.name)) == 4
+
+
+def test_stop_does_not_wait_for_ever_for_a_broker(
+    topics: Topics, connect: ConnectWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_pipeline, "GRACE_SEC", 0.5)
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    away = Producer({"bootstrap.servers": "127.0.0.1:9", "log_level": 0})
+    with pytest.raises(PipelineError, match="stopped") as caught:
+        run_source(connect.source(), away, topics.name, [flat(1)], stop=stop)
+    assert caught.value.code == "not_delivered"
+    away.purge()
 
 
 def test_a_registry_that_comes_back_costs_no_record(topics: Topics, connect: ConnectWorld) -> None:

@@ -118,6 +118,18 @@ def test_none_writes_the_dead_letter_alone_and_fails(topics: Topics) -> None:
     assert topics.committed() < 0
 
 
+def test_a_replayed_dead_letter_is_none_any_more(topics: Topics) -> None:
+    bridge = Bridge(topics)
+    topics.produce(*topics.frames(1), headers=[("h", b"1")])
+    wrong = topics.connect.sink(
+        {"name": topics.name, "rule.executors._default_.param.secret": "another secret"}
+    )
+    assert bridge.run(sink=wrong).dead_letters == 1
+    assert bridge.run(topics=[topics.dead]).delivered == 1
+    assert bridge.rows() == [flat(1)]
+    assert topics.read(bridge.target)[-1].headers() == [("h", b"1")]
+
+
 def test_a_second_worker_fences_the_first(topics: Topics) -> None:
     bridge = Bridge(topics)
     topics.produce(*topics.frames(1, 2))

@@ -28,6 +28,7 @@ from csfle_fast.dev import DevRegistry
 from drills.stage import Stage
 from drills.worker import BEGUN, SENT
 from incumbent import SECRET
+from services import launch
 from services.kafka import KafkaServer
 
 __all__ = ["Crashes", "run"]
@@ -107,16 +108,19 @@ class _Worker:
             "batch_size": _BATCH,
         }
         self._given = json.dumps(given)
-        self._log = Path(tempfile.gettempdir()) / f"csfle-fast-crashes-{stage.run}.log"
+        self.log = Path(tempfile.gettempdir()) / f"csfle-fast-crashes-{stage.run}.log"
         self.ended_itself = 0
         self.start()
 
     def start(self) -> None:
         """Begin anew, in the place of one that has ended."""
         self.last = b""
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "drills.worker", self._given],
+                [
+                    *(sys.executable, launch.__file__, str(os.getpid())),  # it ends with this process
+                    *(sys.executable, "-m", "drills.worker", self._given),
+                ],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=_TESTS,
@@ -130,7 +134,7 @@ class _Worker:
         heard = os.read(self.process.stdout.fileno(), 65_536) if ready else b""
         if ready and not heard:
             # A broker that was killed may take the producer's transaction with it: that ends the pipeline.
-            self.process.wait()
+            self.process.communicate()
             self.ended_itself += 1
             self.start()
         self.last = heard[-1:] or self.last
@@ -145,15 +149,16 @@ class _Worker:
     def kill(self) -> bool:
         """SIGKILL; whether it hit an open transaction."""
         self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.last = self.process.stdout.read()[-1:] or self.last
+        told, _ = self.process.communicate()
+        self.last = told[-1:] or self.last
         return self.last in (BEGUN, SENT)
 
     def end(self) -> int:
         """SIGTERM; its exit code."""
         self.process.terminate()
         self.process.communicate(timeout=60)
+        if self.process.returncode == 0:
+            self.log.unlink()
         return self.process.returncode
 
 
@@ -223,7 +228,7 @@ def run(kafka: KafkaServer, registry: DevRegistry, kills: int, broker_kills: int
         feed.end()
         _await_all(stage, crashes)
         if worker.end() != 0:
-            raise RuntimeError("the worker did not end in good order")
+            raise RuntimeError(f"the worker did not end in good order; see {worker.log}")
         crashes.ended = worker.ended_itself
     finally:
         if worker.process.poll() is None:

@@ -27,6 +27,8 @@ _HOPELESS = frozenset(
         KafkaError._AUTHENTICATION,  # noqa: SLF001 - the public name of librdkafka's own codes
     }
 )
+#: A topic that is not there has no end to wait for.
+_NO_END = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART})
 
 
 class Intake:
@@ -63,6 +65,7 @@ class Intake:
         self._early: list[Message] = []
         self._moved: set[Place] = set()
         self._dropped: dict[Place, int] = {}
+        self._assigned = False
         self._in_callback = False
 
     def start(self) -> None:
@@ -78,9 +81,9 @@ class Intake:
     @property
     def ended(self) -> bool:
         """Whether every partition was read to the end that it had."""
-        if not self._until_end or not self._ended:
+        if not self._until_end or not self._assigned:
             return False
-        return all((place.topic, place.partition) in self._ended for place in self._consumer.assignment())
+        return all(_of(place) in self._ended for place in self._consumer.assignment())
 
     def take(self, timeout_sec: float) -> list[Message]:
         """The next messages: a full batch, or what came within so many seconds.
@@ -168,7 +171,7 @@ class Intake:
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - as above
             if self._until_end:
                 self._end(_place(message))
-        elif error.fatal() or error.code() in _HOPELESS:
+        elif error.fatal() or error.code() in _HOPELESS or (self._until_end and error.code() in _NO_END):
             raise KafkaException(error)
         else:
             _log.warning("Kafka: %s", error.name())
@@ -193,6 +196,7 @@ class Intake:
             self._consumer.pause([TopicPartition(*place)])
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assigned = True
         for there in partitions if self._until_end else ():
             self._ended.discard(_of(there))
             self._ends[_of(there)] = consumer.get_watermark_offsets(there, timeout=_QUERY_SEC)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -20,12 +21,14 @@ from csfle_fast.connect.settings import ConnectorSettings
 from csfle_fast.connect.sink import SinkHook
 from csfle_fast.errors import ConfigError
 
-__all__ = ["UNTIL_SETTLED", "Patience", "Pipeline", "PipelineReport", "StoppedError"]
+__all__ = ["GRACE_SEC", "UNTIL_SETTLED", "Patience", "Pipeline", "PipelineReport", "StoppedError"]
 
 T = TypeVar("T")
 
 _FIRST_DELAY_SEC = 0.2
 _SLICE_SEC = 0.1
+#: How long what was sent to Kafka may take once a pipeline is to stop.
+GRACE_SEC = 30.0
 
 
 @dataclass
@@ -146,6 +149,7 @@ class Pipeline(ABC):
         self._bodies = bodies
         self._pending: deque[_Batch] = deque()
         self._claim: _Claim | None = None
+        self._stopped_at: float | None = None
 
     def run(self) -> PipelineReport:
         """Work until ``stop`` is set, the end is reached, or something is wrong.
@@ -187,6 +191,19 @@ class Pipeline(ABC):
                 raise StoppedError
             if left <= 0:
                 return
+
+    def hold(self, seconds: float) -> None:
+        """As ``wait``, for what is under way: it is not given up at once when the pipeline is to stop.
+
+        Raises:
+            StoppedError: it still is not done half a minute later, or it belongs to another member now.
+        """
+        self.intake.wait(seconds)
+        if self._stop.is_set() and self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+        late = self._stopped_at is not None and time.monotonic() > self._stopped_at + GRACE_SEC
+        if late or (self._claim is not None and self._claim.lost):
+            raise StoppedError
 
     def exceeded(self, errors: Sequence[DataException]) -> PipelineError | None:
         """What to raise, once the dead letters are written, where no error is tolerated."""

@@ -100,7 +100,7 @@ class _SinkPipeline(Pipeline):
         if letters and self._delivery is not None:
             for letter in letters:
                 self._delivery.send(**letter._asdict())
-            self._delivery.settle(self.hook.settings.retry_timeout_sec, self.wait)
+            self._delivery.settle(self.hook.settings.retry_timeout_sec, self.hold)
             self.report.dead_letters += len(letters)
         self.report.failed += len(errors)
         exceeded = self.exceeded(errors)

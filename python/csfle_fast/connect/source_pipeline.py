@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from csfle_fast.connect.delivery import Delivery
 from csfle_fast.connect.errors import PipelineError
-from csfle_fast.connect.pipeline import UNTIL_SETTLED, Patience, PipelineReport, StoppedError
+from csfle_fast.connect.pipeline import GRACE_SEC, UNTIL_SETTLED, Patience, PipelineReport, StoppedError
 from csfle_fast.connect.records import SourceRecord
 from csfle_fast.connect.results import SourceResult
 from csfle_fast.connect.source import SourceHook
@@ -71,11 +71,16 @@ class _SourcePipeline:
         self._threads = threads
         self._patience = Patience(hook.settings, self._wait)
         self._report = PipelineReport()
+        self._stopped_at: float | None = None
 
     def run(self, rows: Iterator[Any], batch_size: int) -> PipelineReport:
         """Batch by batch; one is sealed while the one before is delivered."""
         while not self._stop.is_set():
-            records = [_record(row) for row in islice(rows, batch_size)]
+            try:
+                records = [_record(row) for row in islice(rows, batch_size)]
+            except BaseException:
+                self._settle()  # what was there before is safe, and told so
+                raise
             if not records:
                 break
             try:
@@ -121,13 +126,26 @@ class _SourcePipeline:
         self._report.failed += len(failed)
 
     def _settle(self) -> None:
-        self._delivery.settle(self._hook.settings.retry_timeout_sec, time.sleep)
+        try:
+            self._delivery.settle(self._hook.settings.retry_timeout_sec, self._hold)
+        except StoppedError:
+            raise PipelineError(
+                "not_delivered", "the pipeline was stopped, and Kafka does not take what was produced"
+            ) from None
         handled = self._report.consumed
         if self._safe is not None and handled:
             self._safe(handled)
         delivered = handled - self._report.failed
         self._report.batches += delivered > self._report.delivered
         self._report.delivered = delivered
+
+    def _hold(self, seconds: float) -> None:
+        """Spend time while Kafka takes what was produced; not for long once the pipeline is to stop."""
+        time.sleep(seconds)
+        if self._stop.is_set() and self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+        if self._stopped_at is not None and time.monotonic() > self._stopped_at + GRACE_SEC:
+            raise StoppedError
 
     def _wait(self, seconds: float) -> None:
         if self._stop.wait(seconds):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer
 from tenacity import retry_if_exception, retry_if_exception_type
 
-from csfle_fast.connect.dead_letters import DeadLetter, Stage
+from csfle_fast.connect.dead_letters import CONTEXT_HEADERS, DeadLetter, Stage
 from csfle_fast.connect.errors import DataException, PipelineError
 from csfle_fast.connect.intake import next_offsets
 from csfle_fast.connect.pipeline import UNTIL_SETTLED, Patience, Pipeline, PipelineReport
@@ -22,6 +24,7 @@ from csfle_fast.errors import CsfleError
 __all__ = ["Transform", "run_topic"]
 
 _CALL_SEC = 10.0
+_LOST_SEC = 40.0
 _SLICE_SEC = 0.1
 #: Headers that name a schema: those of what was consumed do not fit what is produced.
 _SCHEMA_HEADERS = frozenset({"__key_schema_id", "__value_schema_id"})
@@ -165,11 +168,12 @@ class _TopicPipeline(Pipeline):
             for letter in letters:
                 self._produce(**letter._asdict())
             if messages:
-                # Not again within this transaction: what a broker that was killed has forgotten of it, it
-                # does not remember by being asked more often.
-                self._producer.send_offsets_to_transaction(
-                    next_offsets(messages), self.consumer.consumer_group_metadata(), _CALL_SEC
-                )
+                self._send_offsets(messages)
+        except TimeoutError:
+            # The call is still in there, so that nothing more can be asked of this producer.
+            raise PipelineError(
+                "transaction_failed", f"the producer has not come back in {_LOST_SEC:g} seconds"
+            ) from None
         except KafkaException as error:
             raise self._given_up(error, committing=False) from None
         except BaseException:
@@ -180,6 +184,31 @@ class _TopicPipeline(Pipeline):
             self._persist(self._producer.commit_transaction)
         except KafkaException as error:
             raise self._given_up(error, committing=True) from None
+
+    def _send_offsets(self, messages: list[Message]) -> None:
+        """Put the offsets into the transaction.
+
+        Not again within it: what a broker that was killed has forgotten of it, it does not remember by
+        being asked more often. Once in a while librdkafka does not come back from such a broker at all,
+        whatever time it was given; so a thread waits for it that nobody waits for.
+
+        Raises:
+            KafkaException: Kafka did not take them, or not in time.
+            TimeoutError: librdkafka does not come back.
+        """
+        offsets, group = next_offsets(messages), self.consumer.consumer_group_metadata()
+        done: Future[None] = Future()
+
+        def send() -> None:
+            try:
+                self._producer.send_offsets_to_transaction(offsets, group, _CALL_SEC)
+            except BaseException as error:  # noqa: BLE001 - told to the one who waits
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        threading.Thread(target=send, name="csfle-fast-offsets", daemon=True).start()
+        done.result(_LOST_SEC)
 
     def _given_up(self, error: KafkaException, *, committing: bool) -> Exception:
         """Aborts the transaction, unless it may be committed already; what to raise."""
@@ -220,7 +249,9 @@ class _TopicPipeline(Pipeline):
 
 
 def _the_same(record: SinkRecord) -> SourceRecord:
-    return SourceRecord(record.value, record.key, record.headers, record.timestamp)
+    # A dead letter that is replayed is none any more.
+    headers = [header for header in record.headers if header[0] not in CONTEXT_HEADERS]
+    return SourceRecord(record.value, record.key, headers, record.timestamp)
 
 
 def _of_message(failure: DataException, message: Message, position: int) -> DataException:
