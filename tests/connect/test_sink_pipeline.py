@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -252,6 +253,31 @@ class TestEnds:
         report = topics.run(topics.sink(), collector, producer=slow, stop=stop, until_end=False)
         assert slow.flushes >= 5
         assert (collector.rows, report.dead_letters, topics.committed()) == ([flat(1)], 1, 2)
+
+
+class TestBroker:
+    def test_one_that_goes_away_in_the_middle_costs_no_record(
+        self, connect: ConnectWorld, tmp_path: Path
+    ) -> None:
+        with KafkaServer(tmp_path / "kafka") as own:
+            topics = Topics(own, connect)
+            topics.produce(*topics.frames(*range(60)), b"junk")
+            seen: list[int] = []
+            stop = threading.Event()
+
+            def handle(batch: SinkBatch) -> None:
+                if not seen:
+                    own.kill()
+                    threading.Timer(0.5, own.start).start()
+                seen.extend(row["id"] for row in batch.values)
+                if len(set(seen)) == 60:
+                    stop.set()
+
+            report = topics.run(topics.sink(), handle, batch_size=20, stop=stop, until_end=False)
+            assert set(seen) == set(range(60)), "at least once each"
+            assert topics.committed() in (60, 61)
+            assert report.dead_letters == topics.committed() - 60
+            topics.end()
 
 
 class TestGroups:

@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-__all__ = ["Intake", "Place", "last_offsets", "next_offsets"]
+__all__ = ["Intake", "Place", "is_passing", "last_offsets", "next_offsets"]
 
 _log = logging.getLogger(__name__)
 
@@ -226,6 +226,26 @@ _NO_LONGER_OURS = frozenset(
         KafkaError.UNKNOWN_MEMBER_ID,
         KafkaError.FENCED_INSTANCE_ID,
         KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001 - as above
+    }
+)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether a broker or coordinator was only away when something was asked of it."""
+    return isinstance(error, KafkaException) and error.args[0].code() in _PASSING
+
+
+#: What a request says while brokers and coordinators come and go.
+_PASSING = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - as above
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
+        KafkaError._TRANSPORT,  # noqa: SLF001 - as above
+        KafkaError._WAIT_COORD,  # noqa: SLF001 - as above
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.REQUEST_TIMED_OUT,
     }
 )
 
