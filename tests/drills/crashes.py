@@ -193,11 +193,16 @@ class _Feed(threading.Thread):
             producer.produce(self._stage.source, key=str(number), value=frame)
             producer.poll(0)
 
-    def end(self) -> None:
-        self._over.set()
-        self.join()
+    def check(self) -> None:
+        """Raise what it failed with."""
         if self.failed is not None:
             raise self.failed
+
+    def end(self) -> None:
+        """Produce no more."""
+        self._over.set()
+        self.join()
+        self.check()
 
 
 def run(kafka: KafkaServer, registry: DevRegistry, kills: int, broker_kills: int, seed: int) -> Crashes:
@@ -213,6 +218,7 @@ def run(kafka: KafkaServer, registry: DevRegistry, kills: int, broker_kills: int
     worker = _Worker(stage)
     try:
         for moment in moments:
+            feed.check()
             began = time.monotonic()
             worker.await_letter(dice.choice([BEGUN, SENT]))
             crashes.longest = max(crashes.longest, time.monotonic() - began)
