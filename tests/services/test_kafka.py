@@ -85,6 +85,7 @@ def test_read_committed_hides_what_was_aborted(kafka: KafkaServer) -> None:
     for value, good in ((b"aborted", False), (b"committed", True)):
         writer.begin_transaction()
         writer.produce("services-target", value)
+        assert writer.flush(SECONDS) == 0  # an abort would take back what was not sent yet
         writer.send_offsets_to_transaction(done, source.consumer_group_metadata(), SECONDS)
         if good:
             writer.commit_transaction(SECONDS)
