@@ -72,12 +72,9 @@ class Topic:
         registry = stack.enter_context(DevRegistry(secret=_SECRET))
         client = stack.enter_context(SchemaRegistryClient({"url": registry.url}))
         client.register_schema(f"{self._topic}-value", Schema.from_dict(workload.payload))
-        config = {
-            "csfle.enabled": True,
-            "rule.executors._default_.param.secret": _SECRET,
-            "errors.deadletterqueue.topic.name": "",
-        }
+        config = {"csfle.enabled": True, "rule.executors._default_.param.secret": _SECRET}
         source = stack.enter_context(SourceHook(config, schema_registry_client=client))
+        config["errors.deadletterqueue.topic.name"] = ""
         self._sink = stack.enter_context(SinkHook(config, schema_registry_client=client))
         self._incumbent = stack.enter_context(Incumbent(client, self._topic, _SECRET))
         self._fill(source, messages)
@@ -110,7 +107,7 @@ class Topic:
         consumer = self._consumer("committed")
 
         def hand_over(messages: list[Any]) -> list[Any]:
-            consumer.commit(message=messages[-1], asynchronous=False)
+            consumer.commit(message=messages[-1], asynchronous=True)
             return [message.value() for message in messages]
 
         return self._loop(count, hand_over, consumer)
@@ -169,6 +166,8 @@ class Topic:
                 "group.id": f"{group}-{time.monotonic_ns()}",
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
+                # By default librdkafka pauses for a second when it is ahead of its consumer.
+                "fetch.queue.backoff.ms": 10,
             }
         )
 
@@ -203,7 +202,7 @@ def lines_of(topic: Topic, count: int, rounds: int) -> list[Line]:
     best = {name: min(found) for name, found in times.items()}
     title = topic.workload.title
     return [
-        _share(title, "consume, decrypt, hand over", best, "decrypted", "pass-through"),
+        _share(title, "consume, decrypt, hand over", best, "decrypted", "pass-through", _SHARE),
         _share(title, "the same, overlapped (run_sink)", best, "overlapped", "committed"),
         Line(title, "added by decryption", best["decrypted"] - best["pass-through"]),
         Line(
@@ -223,9 +222,11 @@ def lines_of(topic: Topic, count: int, rounds: int) -> list[Line]:
     ]
 
 
-def _share(title: str, call: str, best: dict[str, float], ours: str, other: str) -> Line:
+def _share(
+    title: str, call: str, best: dict[str, float], ours: str, other: str, bar: Bar | None = None
+) -> Line:
     """Throughput beside the same loop without decryption."""
-    return Line(title, call, best[ours], f"{other} loop", best[other], best[other] / best[ours], _SHARE)
+    return Line(title, call, best[ours], f"{other} loop", best[other], best[other] / best[ours], bar)
 
 
 def main(
@@ -242,7 +243,7 @@ def main(
         for workload in _WORKLOADS:
             with ExitStack() as opened:
                 lines += lines_of(Topic(workload, kafka, opened, messages), messages, rounds)
-    typer.echo(write(_FOLDER, lines, machine, name="consume", command="make bench-consume"))
+    typer.echo(write(_FOLDER, lines, machine, name="consume", command="make bench-consume", batch=_BATCH))
     missed = any(line.holds is False for line in lines)
     if strict and missed:
         sys.exit(1)

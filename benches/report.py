@@ -24,17 +24,20 @@ def write(
     *,
     name: str = "latest",
     command: str = "make bench",
+    batch: int = 1_000,
 ) -> str:
     """Write ``<name>.md`` and ``<name>.json`` into the folder; returns the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = markdown(lines, machine, command)
+    text = markdown(lines, machine, command, batch)
     (folder / f"{name}.md").write_text(text, encoding="utf-8")
     document = {"machine": machine, "lines": [{**asdict(line), "holds": line.holds} for line in lines]}
     (folder / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return text
 
 
-def markdown(lines: Sequence[Line], machine: Mapping[str, Any], command: str = "make bench") -> str:
+def markdown(
+    lines: Sequence[Line], machine: Mapping[str, Any], command: str = "make bench", batch: int = 1_000
+) -> str:
     """The table, under one paragraph that says where it comes from."""
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     build = ", ".join(f"{name} {value}" for name, value in machine["build"].items())
@@ -42,7 +45,7 @@ def markdown(lines: Sequence[Line], machine: Mapping[str, Any], command: str = "
         f"`{command}` on {machine['processor']} ({', '.join(machine['flags'])}), {machine['cores']} cores, "
         f"load {machine['load_at_start']} at the start, {machine['system']}, {machine['python']}; "
         f"{packages}; core: {build}. Times are the best of all turns in ns a message, "
-        "batches of 1,000 and one thread unless said.\n"
+        f"batches of {batch:,} and one thread unless said.\n"
     )
     rows = [
         "| records | measured | csfle_fast | compared with | that takes | ratio | bar | holds |",

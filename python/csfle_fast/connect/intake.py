@@ -65,6 +65,7 @@ class Intake:
         self._early: list[Message] = []
         self._moved: set[Place] = set()
         self._dropped: dict[Place, int] = {}
+        self._to_settle: dict[Place, int] = {}
         self._assigned = False
         self._in_callback = False
 
@@ -133,14 +134,25 @@ class Intake:
             self._consumer.resume([place for place in paused if _of(place) in kept - self._ended])
 
     def commit(self, messages: Sequence[Message]) -> None:
-        """Commit that these messages, and those before them, are done.
+        """Commit that these messages, and those before them, are done, without waiting for it.
+
+        What becomes of it is seen by ``settle``; until then a crash has them handed over again.
+        """
+        last = last_offsets(messages)
+        self._to_settle |= last
+        self._consumer.commit(offsets=_behind(last), asynchronous=True)
+
+    def settle(self) -> None:
+        """Return when everything that was committed is.
 
         Raises:
-            KafkaException: the commit failed, and not because the partitions have gone to another member.
+            KafkaException: it is not, and not because the partitions have gone to another member.
         """
-        offsets = next_offsets(messages)
+        mine = set(map(_of, self._consumer.assignment()))
+        offsets = _behind({place: last for place, last in self._to_settle.items() if place in mine})
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            if offsets:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
             if error.args[0].code() not in _NO_LONGER_OURS:
                 raise
@@ -148,6 +160,7 @@ class Intake:
             _log.warning(
                 "offsets not committed, the partitions are another member's (%s)", error.args[0].name()
             )
+        self._to_settle.clear()
 
     def _go_back(self) -> None:
         """Consume what was dropped again, from the committed offset: batches are committed in their order."""
@@ -202,7 +215,14 @@ class Intake:
             self._ends[_of(there)] = consumer.get_watermark_offsets(there, timeout=_QUERY_SEC)[1]
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._within(self._give_up, partitions)
+        self._within(self._hand_on, partitions)
+
+    def _hand_on(self, places: Collection[Place]) -> None:
+        self._give_up(places)
+        try:
+            self.settle()
+        except KafkaException as error:
+            _log.warning("offsets not committed (%s): the next owner reads some again", error.args[0].name())
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._within(self._lost, partitions)
@@ -257,7 +277,10 @@ def last_offsets(messages: Iterable[Message]) -> dict[Place, int]:
 
 def next_offsets(messages: Iterable[Message]) -> list[TopicPartition]:
     """Where each partition goes on after these messages."""
-    last = last_offsets(messages)
+    return _behind(last_offsets(messages))
+
+
+def _behind(last: dict[Place, int]) -> list[TopicPartition]:
     return [TopicPartition(topic, partition, offset + 1) for (topic, partition), offset in last.items()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -11,11 +12,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import Consumer, Message
-from tenacity import RetryCallState, Retrying, retry_base, stop_after_delay, wait_random_exponential
+from confluent_kafka import Consumer, KafkaException, Message
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_base,
+    retry_if_exception,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from csfle_fast.connect.errors import DataException, PipelineError
-from csfle_fast.connect.intake import Intake, Place, last_offsets
+from csfle_fast.connect.intake import Intake, Place, is_passing, last_offsets
 from csfle_fast.connect.results import SinkResult
 from csfle_fast.connect.settings import ConnectorSettings
 from csfle_fast.connect.sink import SinkHook
@@ -24,6 +32,8 @@ from csfle_fast.errors import ConfigError
 __all__ = ["GRACE_SEC", "UNTIL_SETTLED", "Patience", "Pipeline", "PipelineReport", "StoppedError"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _FIRST_DELAY_SEC = 0.2
 _SLICE_SEC = 0.1
@@ -170,7 +180,7 @@ class Pipeline(ABC):
                 pass
             finally:
                 self._pending.clear()
-                self.intake.stop()
+                self._leave()
         return self.report
 
     @abstractmethod
@@ -226,6 +236,20 @@ class Pipeline(ABC):
             self._pending.append(_Batch(taken, pool.submit(self._open, taken)))
         if len(self._pending) > 1 or (self._pending and not taken):
             self._finish(self._pending.popleft())
+
+    def _leave(self) -> None:
+        """See that what was delivered is committed, and leave the group."""
+        try:
+            patience = Patience(self.hook.settings, self.hold)
+            patience.call(retry_if_exception(is_passing), self.intake.settle)
+        except (KafkaException, StoppedError) as error:
+            _log.warning(
+                "%s: the last offsets are not committed (%s), some records will be handed over again",
+                self.hook.settings.name,
+                type(error).__name__,
+            )
+        finally:
+            self.intake.stop()
 
     def _open(self, messages: list[Message]) -> SinkResult:
         return self.hook.decrypt(messages, threads=self._threads, bodies=self._bodies)

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, Message, Producer
-from tenacity import retry_if_exception, retry_if_exception_type
+from tenacity import retry_if_exception_type
 
 from csfle_fast.connect.dead_letters import DeadLetter, Stage
 from csfle_fast.connect.delivery import Delivery
 from csfle_fast.connect.errors import DataException, RetriableError
-from csfle_fast.connect.intake import is_passing
 from csfle_fast.connect.pipeline import Pipeline, PipelineReport
 from csfle_fast.connect.records import SinkBatch
 from csfle_fast.connect.results import SinkResult
@@ -88,7 +87,7 @@ class _SinkPipeline(Pipeline):
             errors = [batch.rejected[position] for position in sorted(batch.rejected)]
             letters = [self.hook.dead_letter(batch.messages[error.row], error, TASK_PUT) for error in errors]
             self._bury(errors, [letter for letter in letters if letter is not None])
-        self.patience.call(retry_if_exception(is_passing), self.intake.commit, messages)
+        self.intake.commit(messages)
         self.report.delivered += len(batch) - len(batch.rejected)
         self.report.batches += 1
 
