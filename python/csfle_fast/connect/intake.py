@@ -236,6 +236,9 @@ class Intake:
             call(places)
         finally:
             self._in_callback = False
+            # Another member may get further; should they come back, an older offset must not be committed.
+            for place in places:
+                self._to_settle.pop(place, None)
 
 
 #: What a commit says when the group has moved on without this member.

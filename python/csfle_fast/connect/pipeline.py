@@ -119,7 +119,7 @@ class Pipeline(ABC):
         wait_sec: how long to wait at most for a batch to fill.
         threads: how many may open one batch.
         bodies: Avro bodies instead of rows.
-        until_end: end where each partition ended when it was reached.
+        until_end: end where each partition ended when it was assigned.
 
     Raises:
         ConfigError: there are no topics.
