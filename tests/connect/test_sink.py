@@ -153,6 +153,13 @@ class TestErrors:
         connect.http.faults.clear()
         assert sink.decrypt([message(frame)]).values == [flat(1)]
 
+    def test_a_message_without_a_topic_is_no_tombstone(self, connect: ConnectWorld) -> None:
+        connect.put(FLAT, rule())
+        frame = connect.source().encrypt("t", [flat(1)]).values[0]
+        assert [error.code for error in connect.sink().decrypt([message(frame, topic="")]).errors] == [
+            "bad_config"
+        ]
+
     def test_an_event_of_librdkafka_is_no_dead_letter(self, connect: ConnectWorld) -> None:
         event = message(b"Broker: unknown", error=KafkaError(KafkaError._ALL_BROKERS_DOWN))
         result = connect.sink().decrypt([event])

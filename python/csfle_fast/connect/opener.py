@@ -111,7 +111,7 @@ class Opener:
         threads: int,
         bodies: bool,
     ) -> Opened:
-        if not topic or all(item is None for item in raw):
+        if all(item is None for item in raw):
             return Opened([None] * len(raw), [None] * len(raw))
         assert self._engine is not None  # noqa: S101 - asked by the caller
         call: Callable[..., Result[Any]] = self._engine.decrypt if bodies else self._engine.deserialize
