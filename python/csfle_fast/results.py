@@ -69,7 +69,10 @@ class Result(Generic[V_co]):
         """
         if self._schema_ids is None:
             ids, lanes = self._lanes
-            self._schema_ids = [None if lane is None else ids[lane] for lane in lanes]
+            if len(ids) == 1 and None not in lanes:  # the common case, and several times faster
+                self._schema_ids = list(ids) * len(lanes)
+            else:
+                self._schema_ids = [None if lane is None else ids[lane] for lane in lanes]
         return self._schema_ids
 
     def raise_for_errors(self) -> None:

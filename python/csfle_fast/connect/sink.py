@@ -118,11 +118,12 @@ class SinkHook(Hook):
         )
 
     def _origins(self, messages: Sequence[Message], headers: Sequence[AnyHeaders | None]) -> list[str]:
-        topics = [message.topic() or "" for message in messages]
         dead = self.settings.dead_letter_topic
-        if dead is not None and dead in topics:
-            return [origin(topic, there or (), dead) for topic, there in zip(topics, headers, strict=True)]
-        return topics
+        several = {message.topic() for message in messages}
+        if len(several) == 1 and dead not in several:
+            return [several.pop() or ""] * len(messages)
+        topics = [message.topic() or "" for message in messages]
+        return [origin(topic, there or (), dead) for topic, there in zip(topics, headers, strict=True)]
 
     def _tell(self, message: Message, error: DataException) -> None:
         if not self.settings.log_errors:
