@@ -215,6 +215,18 @@ def test_a_message_that_comes_while_it_waits_is_not_lost() -> None:
     assert ("resume", [0]) in consumer.done
 
 
+def test_a_message_that_came_while_it_waited_is_not_doubled_by_going_back() -> None:
+    consumer = StandIn(0)
+    taking = intake(consumer)
+    consumer.offsets = {0: 5}
+    taking.drop(at(0, 5, 6))
+    consumer.line = [consumer.happens("lost", 0), consumer.happens("assign", 0), *at(0, 5)]
+    taking.wait(0)
+    consumer.line = [*at(0, 5, 6)]
+    assert places(taking.take(0)) == [(0, 5), (0, 6)]
+    assert ("seek", (0, 5)) in consumer.done
+
+
 @pytest.mark.parametrize(
     ("code", "hopeless"), [(KafkaError._TRANSPORT, False), (KafkaError._AUTHENTICATION, True)]
 )

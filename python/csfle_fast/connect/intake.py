@@ -173,6 +173,8 @@ class Intake:
             for found in self._consumer.committed(there, timeout=_QUERY_SEC):
                 offset = found.offset if found.offset >= 0 else self._dropped[_of(found)]
                 self._consumer.seek(TopicPartition(found.topic, found.partition, offset))
+                # What came of it while this member waited is among what is consumed again.
+                self._early = [message for message in self._early if _place(message) != _of(found)]
                 del self._dropped[_of(found)]
         except KafkaException as error:  # not reachable, or not fetching yet: the next call tries again
             _log.warning("Kafka: %s", error.args[0].name())

@@ -215,6 +215,14 @@ class Pipeline(ABC):
         if late or (self._claim is not None and self._claim.lost):
             raise StoppedError
 
+    def start_over(self, messages: list[Message]) -> StoppedError:
+        """Have a batch, and what stands behind it, consumed again from where offsets are committed.
+
+        For a batch of which it is not known whether it was committed. Gives what to raise.
+        """
+        self._lost(last_offsets(messages).keys())
+        return StoppedError()
+
     def exceeded(self, errors: Sequence[DataException]) -> PipelineError | None:
         """What to raise, once the dead letters are written, where no error is tolerated."""
         if not errors or self.hook.settings.tolerance == "all":

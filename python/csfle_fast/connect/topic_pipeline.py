@@ -175,7 +175,7 @@ class _TopicPipeline(Pipeline):
                 "transaction_failed", f"the producer has not come back in {_LOST_SEC:g} seconds"
             ) from None
         except KafkaException as error:
-            raise self._given_up(error, committing=False) from None
+            raise self._given_up(error) from None
         except BaseException:
             # Stopped, or lost to another member: what was produced must not become visible.
             self._persist(self._producer.abort_transaction)
@@ -183,7 +183,7 @@ class _TopicPipeline(Pipeline):
         try:
             self._persist(self._producer.commit_transaction)
         except KafkaException as error:
-            raise self._given_up(error, committing=True) from None
+            raise self._given_up(error, messages) from None
 
     def _send_offsets(self, messages: list[Message]) -> None:
         """Put the offsets into the transaction.
@@ -210,12 +210,18 @@ class _TopicPipeline(Pipeline):
         threading.Thread(target=send, name="csfle-fast-offsets", daemon=True).start()
         done.result(_LOST_SEC)
 
-    def _given_up(self, error: KafkaException, *, committing: bool) -> Exception:
-        """Aborts the transaction, unless it may be committed already; what to raise."""
+    def _given_up(self, error: KafkaException, committing: list[Message] | None = None) -> Exception:
+        """Aborts the transaction, unless it may be committed already; what to raise.
+
+        ``committing`` is the batch whose commit failed. A broker that was killed may have committed it and
+        not have come to say so; what is committed decides, so it is not just produced once more.
+        """
         reason = error.args[0]
-        aborts = not reason.fatal() and (reason.txn_requires_abort() or not committing)
+        aborts = not reason.fatal() and (reason.txn_requires_abort() or committing is None)
         if aborts:
             self._persist(self._producer.abort_transaction)
+        if aborts and committing:
+            return self.start_over(committing)
         if aborts and (reason.txn_requires_abort() or reason.retriable()):
             return _AbortedError()
         return PipelineError("transaction_failed", f"Kafka refuses a transaction ({reason.name()})")
