@@ -322,6 +322,10 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=r"producer.*dlq-"):
             topics.run(topics.sink(), print, producer=None)
 
+    def test_dead_letters_are_not_replayed_for_ever(self, topics: Topics) -> None:
+        with pytest.raises(ConfigError, match="until_end"):
+            topics.run(topics.sink(), print, topics=[topics.dead], until_end=False)
+
     def test_topics_are_named(self, topics: Topics) -> None:
         with pytest.raises(ConfigError, match="topics"):
             topics.run(topics.sink(), print, topics=[])

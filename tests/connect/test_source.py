@@ -98,6 +98,11 @@ class TestKeys:
         assert (error.row, error.part, error.code) == (3, "key", "row_does_not_fit")
         assert result.values[3] is None, "no record without its key"
 
+    def test_a_key_that_is_no_text_fails_alone(self, connect: ConnectWorld) -> None:
+        connect.put(FLAT, rule())
+        result = connect.source().encrypt("t", [flat(1), flat(2)], keys=["ok", "\ud800"])
+        assert [(error.row, error.code) for error in result.errors] == [(1, "invalid_utf8")]
+
     def test_avro_keys_by_header(self, connect: ConnectWorld) -> None:
         connect.put(FLAT, rule())
         connect.put(KEY, rule(), subject="t-key")

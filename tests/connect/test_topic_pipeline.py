@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import Producer
 
 from connect_world import ConnectWorld, connect, tampered
+from csfle_fast import ConfigError
 from csfle_fast.connect import PipelineError, PipelineReport, SinkHook, SinkRecord, SourceRecord, run_topic
 from kafka_topics import Topics, topics
 from worlds import FLAT, flat, rule
@@ -128,6 +129,23 @@ def test_a_replayed_dead_letter_is_none_any_more(topics: Topics) -> None:
     assert bridge.run(topics=[topics.dead]).delivered == 1
     assert bridge.rows() == [flat(1)]
     assert topics.read(bridge.target)[-1].headers() == [("h", b"1")]
+
+
+def test_what_would_be_sealed_wrongly_is_refused(topics: Topics) -> None:
+    with pytest.raises(ConfigError, match="bodies"):
+        Bridge(topics).run(bodies=True)
+
+
+def test_ciphertext_is_not_encrypted_again(topics: Topics) -> None:
+    with pytest.raises(ConfigError, match=r"csfle\.onFailure"):
+        Bridge(topics, csfle_onFailure="NONE").run()
+
+
+def test_a_transform_that_gives_something_else_makes_a_dead_letter(topics: Topics) -> None:
+    bridge = Bridge(topics)
+    topics.produce(*topics.frames(1))
+    assert bridge.run(transform=lambda record: record.value).dead_letters == 1
+    assert bridge.rows() == []
 
 
 def test_a_second_worker_fences_the_first(topics: Topics) -> None:

@@ -94,7 +94,7 @@ class Intake:
         """
         self._go_back()
         self._moved.clear()
-        early, self._early = self._early, []
+        early, self._early = self._early[: self._size], self._early[self._size :]
         found = early + self._consumer.consume(self._size - len(early), timeout=0 if early else timeout_sec)
         if self._moved or self._dropped:
             # One call may gather messages from before and from behind a rebalance; those of partitions that
@@ -238,6 +238,9 @@ class Intake:
             call(places)
         finally:
             self._in_callback = False
+            # A pause outlives the assignment, and ``wait`` may not meet these partitions again.
+            self._consumer.resume(partitions)
+            self._assigned = self._assigned and bool(set(map(_of, self._consumer.assignment())) - places)
             # Another member may get further; should they come back, an older offset must not be committed.
             for place in places:
                 self._to_settle.pop(place, None)

@@ -122,7 +122,7 @@ class Pipeline(ABC):
         until_end: end where each partition ended when it was assigned.
 
     Raises:
-        ConfigError: there are no topics.
+        ConfigError: there are no topics, or the dead letter topic is among them without ``until_end``.
     """
 
     def __init__(
@@ -141,6 +141,10 @@ class Pipeline(ABC):
         subscribed = list(topics) or list(hook.settings.topics)
         if not subscribed:
             raise ConfigError("topics: name the topics to consume, as an argument or in the properties")
+        if hook.settings.dead_letter_topic in subscribed and not until_end:
+            raise ConfigError(
+                "topics: dead letters that fail again would be read again for ever; replay with until_end"
+            )
         self.hook = hook
         self.consumer = consumer
         self.report = PipelineReport()
@@ -288,7 +292,7 @@ class Pipeline(ABC):
         if self._claim is not None and self._claim.is_of(places):
             self._claim.lost = True
         kept: deque[_Batch] = deque()
-        dropping = False
+        dropping = self._claim is not None and self._claim.lost
         for batch in self._pending:
             # Behind a batch that is dropped none may be delivered: its rest is consumed again, in order.
             dropping = dropping or _Claim(batch.messages).is_of(places)

@@ -115,7 +115,12 @@ class Sealer:
         values: list[bytes | None] = []
         errors: dict[int, RowError] = {}
         for row, item in enumerate(given):
-            value = item.encode() if isinstance(item, str) else item
+            try:
+                value = item.encode() if isinstance(item, str) else item
+            except UnicodeEncodeError:
+                errors[row] = RowError(row, None, "invalid_utf8", "the text cannot be UTF-8")
+                values.append(None)
+                continue
             if value is not None and not isinstance(value, bytes):
                 value = None
                 reason = (

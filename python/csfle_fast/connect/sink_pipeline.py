@@ -11,7 +11,7 @@ from tenacity import retry_if_exception_type
 from csfle_fast.connect.dead_letters import DeadLetter, Stage
 from csfle_fast.connect.delivery import Delivery
 from csfle_fast.connect.errors import DataException, RetriableError
-from csfle_fast.connect.pipeline import Pipeline, PipelineReport
+from csfle_fast.connect.pipeline import GRACE_SEC, Pipeline, PipelineReport
 from csfle_fast.connect.records import SinkBatch
 from csfle_fast.connect.results import SinkResult
 from csfle_fast.connect.sink import SinkHook
@@ -100,7 +100,7 @@ class _SinkPipeline(Pipeline):
         if letters and self._delivery is not None:
             for letter in letters:
                 self._delivery.send(**letter._asdict())
-            self._delivery.settle(self.hook.settings.retry_timeout_sec, self.hold)
+            self._delivery.settle(max(self.hook.settings.retry_timeout_sec, GRACE_SEC), self.hold)
             self.report.dead_letters += len(letters)
         self.report.failed += len(errors)
         exceeded = self.exceeded(errors)

@@ -127,7 +127,7 @@ class _SourcePipeline:
 
     def _settle(self) -> None:
         try:
-            self._delivery.settle(self._hook.settings.retry_timeout_sec, self._hold)
+            self._delivery.settle(max(self._hook.settings.retry_timeout_sec, GRACE_SEC), self._hold)
         except StoppedError:
             raise PipelineError(
                 "not_delivered", "the pipeline was stopped, and Kafka does not take what was produced"

@@ -19,7 +19,7 @@ from csfle_fast.connect.records import SinkBatch, SinkRecord, SourceRecord
 from csfle_fast.connect.results import SinkResult, SourceResult
 from csfle_fast.connect.sink import SinkHook
 from csfle_fast.connect.source import SourceHook
-from csfle_fast.errors import CsfleError
+from csfle_fast.errors import ConfigError, CsfleError
 
 __all__ = ["Transform", "run_topic"]
 
@@ -60,12 +60,22 @@ def run_topic(
         options: as for ``run_sink``.
 
     Raises:
-        ConfigError: no topics.
+        ConfigError: no topics; ``bodies``, or ``csfle.onFailure=NONE`` where the source encrypts; or the dead
+            letter topic without ``until_end``.
         PipelineError: tolerance_exceeded, a record failed and ``errors.tolerance`` is none: its dead
             letter is written, and nothing else of its batch; transaction_failed, another producer with
             the same ``transactional.id`` has taken over, or Kafka did not take the batch in time.
         KafkaException: Kafka refuses for good.
     """
+    if options.get("bodies"):
+        raise ConfigError("bodies: those of another schema would be sealed in the wrong places; leave it out")
+    if source.settings.value.encrypts and "NONE" in (
+        sink.settings.value.on_failure,
+        sink.settings.key.on_failure,
+    ):
+        raise ConfigError(
+            "csfle.onFailure: NONE hands on ciphertext, which would be encrypted again; use ERROR"
+        )
     return _TopicPipeline(sink, source, consumer, producer, topic, transform, options).run()
 
 
@@ -131,6 +141,9 @@ class _TopicPipeline(Pipeline):
             try:
                 made = self._transform(record)
                 several = [made] if isinstance(made, SourceRecord) else list(made or ())
+                if not all(isinstance(one, SourceRecord) for one in several):
+                    batch.report(record.position, "the transform gave something that is no SourceRecord")
+                    continue
             except Exception as error:  # noqa: BLE001 - the function is the user's
                 reason = f"the transform failed ({type(error).__name__})"
                 batch.report(record.position, error if isinstance(error, CsfleError) else reason)
