@@ -252,3 +252,13 @@ def test_one_engine_where_keys_and_values_agree(connect: ConnectWorld) -> None:
     stats = source.stats()
     assert stats["values_sealed"] == 3
     assert stats["connect_records"] == 1
+
+
+def test_rules_that_are_turned_off_are_told(connect: ConnectWorld, caplog: pytest.LogCaptureFixture) -> None:
+    connect.put(FLAT, rule())
+    source = connect.source({"rule.executors.encryptPII.disabled": "true"})
+    (note,) = source.explain("t").notes
+    assert "rule.executors.encryptPII.disabled" in note
+    assert note in caplog.text
+    with pytest.raises(ConfigError, match="_default_"):
+        connect.source({"rule.executors._default_.disabled": "true"})

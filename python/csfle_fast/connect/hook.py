@@ -195,12 +195,24 @@ class Hook:
                 self._counts[f"connect_{name}"] += count
 
     def _notes(self) -> tuple[str, ...]:
+        off = sorted(
+            {
+                name
+                for converter in (self.settings.key, self.settings.value)
+                for name, value in converter.conf.items()
+                if converter.encrypts and name.startswith("rule.executors.") and value is True
+            }
+        )
+        turned_off = (f"csfle.enabled is true, but rules are turned off: {', '.join(off)}",) if off else ()
         parts = [c.part for c in (self.settings.key, self.settings.value) if _leaves(c)]
         if not parts:
-            return ()
+            return turned_off
         become = "written as plaintext" if self.kind == "source" else "left as they are on the wire"
         which = " and the ".join(parts)
-        return (f"csfle.enabled is false for the {which}: no rule runs, tagged values are {become}",)
+        return (
+            f"csfle.enabled is false for the {which}: no rule runs, tagged values are {become}",
+            *turned_off,
+        )
 
 
 def _leaves(converter: ConverterSettings) -> bool:

@@ -50,6 +50,8 @@ def rule_settings(connector: GivenProperties, converter: GivenProperties) -> Rul
         enabled = bool(connector[_ENABLED])
         if disabled.get(fields) is enabled:
             raise _contrary(converter.name_of(fields))
+        if enabled and disabled.get(f"{_EVERY}disabled") is True:
+            raise _contrary(converter.name_of(f"{_EVERY}disabled"))
         # The other way round is none: with csfle.enabled=true one of the two types may stay off.
         if not enabled and disabled.get(payload) is False:
             raise _contrary(converter.name_of(payload))
