@@ -48,6 +48,14 @@ def test_a_schema_in_headers(topics: Topics, connect: ConnectWorld) -> None:
     assert connect.sink().decrypt(messages).values == [flat(1), flat(2)]
 
 
+def test_a_record_keeps_no_schema_of_what_it_was_read_from(topics: Topics, connect: ConnectWorld) -> None:
+    record = SourceRecord(flat(1), headers=[("__value_schema_id", b"\x01" + bytes(16)), ("h", b"1")])
+    run_source(connect.source(), topics.producer, topics.name, [record])
+    messages = topics.read(topics.name)
+    assert messages[0].headers() == [("h", b"1")]
+    assert connect.sink().decrypt(messages).values == [flat(1)]
+
+
 def test_an_error_ends_it_and_what_was_before_is_safe(topics: Topics, connect: ConnectWorld) -> None:
     safe: list[int] = []
     rows = [flat(0), flat(1), flat(2), {"id": "a plain text"}]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import Message
@@ -13,6 +13,9 @@ from csfle_fast.connect.results import SinkResult
 from csfle_fast.errors import CsfleError
 
 __all__ = ["SinkBatch", "SinkRecord", "SourceRecord"]
+
+#: Headers that name a schema: those of what was consumed do not fit what is produced.
+_SCHEMA_HEADERS = frozenset({"__key_schema_id", "__value_schema_id"})
 
 
 class SinkRecord(NamedTuple):
@@ -55,6 +58,11 @@ class SourceRecord(NamedTuple):
     key: Any = None
     headers: AnyHeaders = []  # noqa: RUF012 - nobody changes it
     timestamp: int = 0
+
+    def outgoing(self, schema_headers: Iterable[tuple[str, bytes]]) -> AnyHeaders:
+        """Its headers, with those that name the schema it was sealed with, and no other schema."""
+        own = [header for header in self.headers if header[0] not in _SCHEMA_HEADERS]
+        return own + list(schema_headers)
 
 
 class SinkBatch(Sequence[SinkRecord]):

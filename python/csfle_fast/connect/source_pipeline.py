@@ -114,7 +114,7 @@ class _SourcePipeline:
         for row, record in enumerate(records):
             if row in failed:
                 continue
-            headers = list(record.headers) + (sealed.headers[row] if sealed.headers else [])
+            headers = record.outgoing(sealed.headers[row] if sealed.headers else ())
             self._delivery.send(
                 topic=self._topic,
                 key=None if sealed.keys is None else sealed.keys[row],

@@ -26,8 +26,6 @@ __all__ = ["Transform", "run_topic"]
 _CALL_SEC = 10.0
 _LOST_SEC = 40.0
 _SLICE_SEC = 0.1
-#: Headers that name a schema: those of what was consumed do not fit what is produced.
-_SCHEMA_HEADERS = frozenset({"__key_schema_id", "__value_schema_id"})
 
 
 #: What becomes of one record: none, one, or several.
@@ -246,9 +244,7 @@ class _TopicPipeline(Pipeline):
     def _outgoing(
         self, row: int, record: SourceRecord, sealed: SourceResult[list[bytes | None]]
     ) -> dict[str, Any]:
-        headers = [header for header in record.headers if header[0] not in _SCHEMA_HEADERS]
-        if sealed.headers:
-            headers += sealed.headers[row]
+        headers = record.outgoing(sealed.headers[row] if sealed.headers else ())
         return {
             "topic": self._topic,
             "key": None if sealed.keys is None else sealed.keys[row],
