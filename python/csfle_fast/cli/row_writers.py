@@ -190,11 +190,15 @@ class AvroWriter(RowWriter):
         if _plain(theirs) != _plain(shape.schema):
             raise ConfigError(f"{self._name}: it holds rows of another schema; take another file")
         end = self._stream.tell()
+        whole = True
         try:
             for block in blocks:
                 end = block.offset + block.size
-        except Exception:  # noqa: BLE001, S110 - what follows is torn
-            pass
+        except Exception:  # noqa: BLE001 - its text may quote what is in the file
+            # A write that was torn ends with the file; where something stands behind, it is damage.
+            whole = not self._stream.read(1)
+        if not whole:
+            raise ConfigError(f"{self._name}: it cannot be read behind byte {end:,}; take another file")
         self._stream.truncate(end)
         self._stream.seek(end)
 
