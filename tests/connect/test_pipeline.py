@@ -47,3 +47,13 @@ def test_nothing_behind_a_batch_that_was_given_up_is_delivered_past_it(connect: 
     assert pipeline.delivered == [(0, 0), (0, 1), (0, 2)], "each once, in order"
     assert consumer.offsets == {0: 3}
     assert ("seek", (0, 0)) in consumer.done
+
+
+def test_a_group_does_not_wait_for_a_batch_that_waits(connect: ConnectWorld) -> None:
+    consumer, stop = StandIn(0), threading.Event()
+    pipeline = Waiting(connect.sink(), cast(Consumer, consumer), topics=["t"], batch_size=2, stop=stop)
+    consumer.line = [*at(0, 0, 1), consumer.happens("revoke", 0), lambda _: stop.set()]
+    pipeline.run()
+    assert pipeline.waited, "it was tried once more before the partition was given up"
+    assert pipeline.delivered == []
+    assert consumer.offsets == {}

@@ -163,6 +163,7 @@ class Pipeline(ABC):
         self._bodies = bodies
         self._pending: deque[_Batch] = deque()
         self._claim: _Claim | None = None
+        self._giving_up = False
         self._stopped_at: float | None = None
 
     def run(self) -> PipelineReport:
@@ -195,8 +196,11 @@ class Pipeline(ABC):
         """Spend time as a member of the group.
 
         Raises:
-            StoppedError: the pipeline is to stop, or what is being delivered belongs to another member now.
+            StoppedError: the pipeline is to stop; or what is being delivered belongs to another member now,
+                or will in a moment: the whole group waits for this one to give its partitions up.
         """
+        if self._giving_up and self._claim is not None:
+            raise self.start_over(self._claim.messages)
         left = seconds
         while True:
             self.intake.wait(min(left, _SLICE_SEC))
@@ -285,8 +289,12 @@ class Pipeline(ABC):
         if self._claim is not None:  # a batch is being delivered and waits: this is told from inside of it
             self._lost(places)
             return
-        while self._pending:
-            self._finish(self._pending.popleft())
+        self._giving_up = True
+        try:
+            while self._pending:
+                self._finish(self._pending.popleft())
+        finally:
+            self._giving_up = False
 
     def _lost(self, places: Collection[Place]) -> None:
         if self._claim is not None and self._claim.is_of(places):
