@@ -61,6 +61,16 @@ def test_without_a_committed_offset_the_first_message_left_out_counts() -> None:
     assert ("seek", (0, 3)) in consumer.done
 
 
+def test_what_was_handed_over_is_not_consumed_again_for_a_commit_that_is_under_way() -> None:
+    consumer = StandIn(0)
+    taking = intake(consumer)
+    taking.commit(at(0, 5, 6))
+    consumer.offsets = {0: 4}  # the broker has not heard of it
+    taking.drop(at(0, 7, 8))
+    taking.take(0)
+    assert ("seek", (0, 7)) in consumer.done
+
+
 def test_what_has_gone_to_another_member_is_forgotten() -> None:
     consumer = StandIn(0)
     taking = intake(consumer)

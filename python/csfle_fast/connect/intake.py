@@ -172,6 +172,7 @@ class Intake:
             there = [TopicPartition(*place) for place in self._dropped]
             for found in self._consumer.committed(there, timeout=_QUERY_SEC):
                 offset = found.offset if found.offset >= 0 else self._dropped[_of(found)]
+                offset = max(offset, self._to_settle.get(_of(found), -1) + 1)  # the broker may hear of it yet
                 self._consumer.seek(TopicPartition(found.topic, found.partition, offset))
                 # What came of it while this member waited is among what is consumed again.
                 self._early = [message for message in self._early if _place(message) != _of(found)]

@@ -55,7 +55,7 @@ def run_topic(
         topic: where the records go.
         transform: makes the records to produce of one that was consumed; by default the same value, key,
             headers and timestamp. If it raises, that record is a dead letter.
-        options: as for ``run_sink``.
+        options: as for ``run_sink``, without ``bodies``.
 
     Raises:
         ConfigError: no topics; ``bodies``, or ``csfle.onFailure=NONE`` where the source encrypts; or the dead
