@@ -8,6 +8,7 @@ programs may branch on it, and it does not change between releases.
 from __future__ import annotations
 
 __all__ = [
+    "OUTAGE_CODES",
     "BatchError",
     "ConfigError",
     "CsfleError",
@@ -18,6 +19,20 @@ __all__ = [
     "RuleSetError",
     "SchemaError",
 ]
+
+#: The other side could not be asked, or not now. The same call may succeed later, and no answer was a
+#: refusal: what an earlier answer allowed may be used for the time that ``stale.if.error.sec`` states.
+OUTAGE_CODES = frozenset(
+    {
+        "unreachable",
+        "throttled",
+        "registry_failed",
+        "kms_unreachable",
+        "kms_timeout",
+        "kms_throttled",
+        "kms_unavailable",
+    }
+)
 
 
 class CsfleError(Exception):
@@ -68,7 +83,18 @@ class KeyServiceError(CsfleError):
 
 
 class KmsError(KeyServiceError):
-    """A KMS refused to wrap or unwrap, or could not be reached."""
+    """A KMS refused to wrap or unwrap, or could not be reached.
+
+    Attributes:
+        retry_after: seconds that the KMS asks to wait before the next call; None where it does not say.
+    """
+
+    def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(code, message)
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.code, self.message, self.retry_after))
 
 
 class RowError(CsfleError):

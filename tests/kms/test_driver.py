@@ -22,6 +22,9 @@ class Reversing:
     def unwrap(self, ciphertext: bytes) -> bytes:
         return ciphertext[::-1]
 
+    def close(self) -> None:
+        pass
+
 
 class ReversingDriver:
     def __init__(self, scheme: str = "reversing-kms") -> None:

@@ -42,6 +42,9 @@ class Key:
             raise KmsError("access_denied", "not this key's")
         return ciphertext.removeprefix(self._mark)
 
+    def close(self) -> None:
+        pass
+
     def _answer(self) -> None:
         if self._mark.startswith(b"down"):
             raise OSError(f"POST with {SECRET} timed out")

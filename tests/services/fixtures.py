@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.cache import NotInstallable
+from services.certificates import Certificates, make_certificates
 from services.kafka import KafkaServer
 from services.moto import MotoServer
 from services.process import ServerProcess
@@ -23,6 +24,12 @@ def kafka(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
     start_or_skip(server, services)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """The authority of this test run and what it signed."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import boto3  # type: ignore[import-untyped]
+import boto3
 import pytest
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 
 from services.moto import MotoServer
 

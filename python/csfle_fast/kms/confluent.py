@@ -30,6 +30,9 @@ class _ConfluentClient:
     def unwrap(self, ciphertext: bytes) -> bytes:
         return bytes(self._aead.decrypt(ciphertext, b""))
 
+    def close(self) -> None:
+        """See KmsClient. tink has no way to close a client."""
+
 
 class ConfluentDriver:
     """One of confluent-kafka's ``KmsDriver`` objects as ours.

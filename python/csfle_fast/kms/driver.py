@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, runtime_checkable
 
 from csfle_fast.errors import KmsError
 from csfle_fast.kms.confluent import ConfluentDriver, find_confluent_driver
-from csfle_fast.kms.local import LocalKmsDriver
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -27,8 +27,9 @@ ENTRY_POINT_GROUP = "csfle_fast.kms"
 class KmsClient(Protocol):
     """One KEK in its KMS. Must be safe to share between threads.
 
-    Both methods raise KmsError for a refusal that they can name; any other exception is reported
-    by its type alone, because its text may quote what was sent.
+    Calls raise KmsError for a refusal that they can name (see ``csfle_fast.kms.refusal`` for the codes);
+    any other exception is reported by its type alone, because its text may quote what was sent. A client
+    makes one attempt, within ``kms.timeout.sec``: who calls it repeats what is worth it.
     """
 
     def wrap(self, plaintext: bytes) -> bytes:
@@ -36,6 +37,9 @@ class KmsClient(Protocol):
 
     def unwrap(self, ciphertext: bytes) -> bytes:
         """Decrypt what ``wrap`` (of any client of that KEK) returned."""
+
+    def close(self) -> None:
+        """Let go of connections and credentials; called once, when the Engine is closed."""
 
 
 @runtime_checkable
@@ -58,7 +62,14 @@ class KmsDriver(Protocol):
         """
 
 
-_BUILT_IN: Mapping[str, KmsDriver] = {driver.scheme: driver for driver in (LocalKmsDriver(),)}
+# Loaded when first used: a program pays for the KMS that it has.
+_BUILT_IN = {
+    "local-kms": ("csfle_fast.kms.local", "LocalKmsDriver"),
+    "aws-kms": ("csfle_fast.kms.aws", "AwsKmsDriver"),
+    "azure-kms": ("csfle_fast.kms.azure", "AzureKmsDriver"),
+    "gcp-kms": ("csfle_fast.kms.gcp", "GcpKmsDriver"),
+    "hcvault": ("csfle_fast.kms.vault", "VaultDriver"),
+}
 # Only ever touched by single dict operations, which need no lock that a fork could find held.
 _registered: dict[str, KmsDriver] = {}
 
@@ -84,13 +95,22 @@ def driver_for(uri: str) -> KmsDriver:
     found = (
         _registered.get(scheme)
         or (theirs if theirs is not None and theirs.by_user else None)
-        or _BUILT_IN.get(scheme)
+        or _built_in(scheme)
         or _from_entry_point(scheme)
         or theirs
     )
     if not colon or found is None:
         raise KmsError("unknown_kms", f"no KMS driver for the type {scheme!r}")
     return found
+
+
+@functools.cache
+def _built_in(scheme: str) -> KmsDriver | None:
+    if scheme not in _BUILT_IN:
+        return None
+    module, name = _BUILT_IN[scheme]
+    driver: KmsDriver = getattr(importlib.import_module(module), name)()
+    return driver
 
 
 @functools.cache

@@ -52,6 +52,9 @@ class LocalKmsClient:
                 pass
         raise KmsError("unwrap_refused", "local-kms: the wrapped DEK is damaged or belongs to another secret")
 
+    def close(self) -> None:
+        """See KmsClient."""
+
 
 class LocalKmsDriver:
     """Reads the secret from ``secret``, else from the environment variable LOCAL_SECRET."""
