@@ -360,6 +360,7 @@ def test_every_code_of_the_core_is_shown() -> None:
     shown |= {"not_a_frame", "trailing_bytes", "invalid_utf8"}
     shown |= {"bad_version_prefix", "unknown_dek_version"}
     elsewhere = {"bad_schema_header", "decimal_too_large", "too_many_misses", "too_deep", "unsupported_type"}
+    elsewhere |= {"dek_exhausted", "row_over_budget"}
     cannot_be_provoked = {"random_unavailable", "refused", "internal"}
     assert {code for code, _ in row_codes()} == (
         shown - {"row_does_not_fit"}

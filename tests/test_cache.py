@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from csfle_fast.cache import LoadingCache
+from csfle_fast.cache import Limits, LoadingCache
 from csfle_fast.errors import CsfleError, RegistryError
 from manual_clock import ManualClock
 
@@ -27,11 +27,23 @@ class Source:
         self.loads += 1
         raise RegistryError("unreachable", "down")
 
+    def refuse(self) -> int:
+        self.loads += 1
+        raise RegistryError("forbidden", "no")
+
+    def mumble(self) -> int:
+        self.loads += 1
+        raise RegistryError("bad_answer", "?")
+
 
 def make(clock: ManualClock, **changes: float) -> LoadingCache[str, int]:
-    numbers = {"ttl": 10.0, "missing_ttl": 3.0} | changes
+    numbers = {"ttl": 10.0, "missing_ttl": 3.0, "stale": 0.0} | changes
     return LoadingCache(
-        size=int(numbers.pop("size", 2)), ttl=numbers["ttl"], missing_ttl=numbers["missing_ttl"], clock=clock
+        size=int(numbers.pop("size", 2)),
+        ttl=numbers["ttl"],
+        stale=numbers["stale"],
+        missing_ttl=numbers["missing_ttl"],
+        clock=clock,
     )
 
 
@@ -102,7 +114,9 @@ def test_max_age_is_stricter_than_the_ttl() -> None:
 
 def test_a_value_may_end_before_the_ttl() -> None:
     clock, source = ManualClock(), Source()
-    cache: LoadingCache[str, int] = LoadingCache(size=2, ttl=10, clock=clock, expires=lambda _: clock.now + 4)
+    cache: LoadingCache[str, int] = LoadingCache(
+        size=2, ttl=10, clock=clock, limits=lambda _: Limits(clock.now + 4, clock.now + 9)
+    )
     cache.get("k", source)
     clock.now += 5
     assert cache.peek("k") is None
@@ -145,12 +159,12 @@ def test_failures_do_not_push_values_out_and_are_bounded() -> None:
     assert len(cache._failures) == 2
 
 
-def test_a_failed_refresh_ends_the_old_value() -> None:
+def test_a_refusal_ends_the_old_value_at_once() -> None:
     clock, source = ManualClock(), Source()
-    cache = make(clock)
+    cache = make(clock, stale=60)
     cache.get("k", source)
     with pytest.raises(RegistryError):
-        cache.get("k", source.fail, max_age=0)
+        cache.get("k", source.refuse, max_age=0)
     assert cache.peek("k") is None
     assert len(cache) == 0
 

@@ -12,13 +12,14 @@ import pytest
 
 from csfle_fast import _core, errors, registry_errors
 from csfle_fast.connect import errors as connect_errors
+from csfle_fast.kms import refusal
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "csfle_fast"
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 
 # A RetriableError is the handlers' own, and has one code.
-CLASSES = {*errors.__all__, *connect_errors.__all__} - {"RetriableError", "is_retriable"}
+CLASSES = {*errors.__all__, *connect_errors.__all__} - {"RetriableError", "is_retriable", "OUTAGE_CODES"}
 # Where the code stands among the arguments; first, unless said here.
 POSITIONS = {"ConfigError": 1, "RowError": 2, "DataException": 2}
 DEFAULTS = {"ConfigError": "bad_config"}
@@ -26,7 +27,7 @@ CODE = re.compile(r"[a-z][a-z0-9_]+")
 # The tables that registry_error takes its code from.
 TABLES = {*registry_errors._BY_NUMBER.values(), *registry_errors._BY_STATUS.values()}
 # Raising again with a code that was raised before, or that the core told: these add none.
-PASSED_ON = {("RowError", "batches.py")}
+PASSED_ON = {("RowError", "batches.py"), ("KmsError", "refusal.py")}
 # Codes that a Delivery is made with.
 DELIVERIES = re.compile(r'Delivery\(producer(?:, "(\w+)")?\)|failed: str = "(\w+)"')
 
@@ -108,6 +109,7 @@ def raised() -> dict[str, set[str]]:
     found: defaultdict[str, set[str]] = defaultdict(set)
     found["RowError"] = {code for code, _ in _core.row_codes()}
     found["RegistryError"] = set(TABLES)
+    found["KmsError"] = set(refusal.CAUSES)
     for path in (PACKAGE / "connect").glob("*.py"):
         for codes in DELIVERIES.findall(path.read_text(encoding="utf-8")):
             found["PipelineError"].update(code for code in codes if code)
@@ -143,6 +145,10 @@ def test_the_collection_sees_every_way_to_raise() -> None:
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_the_page_has_every_code_once_and_no_other(name: str) -> None:
     assert sorted(on_page().get(name, [])) == sorted(raised().get(name, set()))
+
+
+def test_what_counts_as_an_outage_is_raised() -> None:
+    assert {*raised()["RegistryError"], *raised()["KmsError"]} >= errors.OUTAGE_CODES
 
 
 def test_the_page_has_no_table_for_what_is_no_class() -> None:

@@ -28,10 +28,10 @@ def kept(ours: KeyService) -> list[int]:
 class TestCreation:
     def test_a_writer_makes_kek_and_dek_and_a_reader_finds_them(self, key_world: KeyWorld) -> None:
         writer, reader = key_world.service(), key_world.service()
-        key = writer.writer_key(encrypt_rule(), SUBJECT)
+        key = writer.writer_key(encrypt_rule(), SUBJECT).value
         assert (key.version, key.cipher.version, key.cipher.algorithm) == (1, 1, "AES256_GCM")
         assert key_world.http.keks.get(KEK).kms_key_id == "key"
-        assert reader.reader_key(encrypt_rule(), SUBJECT).version == 1
+        assert reader.reader_key(encrypt_rule(), SUBJECT).value.cipher.version == 1
         assert reader.latest_version(encrypt_rule(), SUBJECT) == 1
 
     @pytest.mark.parametrize(
@@ -79,27 +79,27 @@ class TestCreation:
         key_world.service().writer_key(encrypt_rule(), SUBJECT)
         key_world.http.deks.delete(KEK, SUBJECT)
         key_world.http.keks.delete(KEK)
-        assert key_world.service().reader_key(encrypt_rule(), SUBJECT).version == 1
+        assert key_world.service().reader_key(encrypt_rule(), SUBJECT).value.cipher.version == 1
 
     def test_a_dek_lost_to_another_writer_is_theirs(self, key_world: KeyWorld) -> None:
         first = key_world.service()
         first.writer_key(encrypt_rule(), SUBJECT)
         key_world.http.faults.add("GET", "/versions/1$", status=404, count=1)
         second = key_world.service()
-        assert second.writer_key(encrypt_rule(), SUBJECT).version == 1
+        assert second.writer_key(encrypt_rule(), SUBJECT).value.version == 1
         assert second.counters()["deks_created"] == 0
         assert key_world.http.deks.versions(KEK, SUBJECT) == [1]
 
     def test_two_rules_of_one_kek_share_a_dek(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
         one, other = encrypt_rule(), replace(encrypt_rule(), name="other", tags=("OTHER",))
-        assert ours.writer_key(one, SUBJECT).cipher is ours.writer_key(other, SUBJECT).cipher
+        assert ours.writer_key(one, SUBJECT).value.cipher is ours.writer_key(other, SUBJECT).value.cipher
 
     def test_the_mock_client_works_alike(self, key_world: KeyWorld) -> None:
         client = key_world.mock_client()
-        key = key_world.service(client).writer_key(encrypt_rule(expiry_days=1), SUBJECT)
+        key = key_world.service(client).writer_key(DAILY, SUBJECT).value
         reader = key_world.service(client)
-        assert reader.reader_key(encrypt_rule(expiry_days=1), SUBJECT, 1).version == key.version == 1
+        assert reader.reader_key(DAILY, SUBJECT, 1).value.cipher.version == key.version == 1
 
 
 class TestCaches:
@@ -119,34 +119,35 @@ class TestCaches:
     def test_after_the_ttl_registry_and_kms_are_asked_again(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
         key = ours.writer_key(encrypt_rule(), SUBJECT)
-        assert key.fresh_until == key_world.clock.now + 300
+        assert key.until == key_world.clock.now + 300
         calls = ours.counters()["kms_calls"]
         key_world.clock.now += 300
         again = ours.writer_key(encrypt_rule(), SUBJECT)
         assert ours.counters()["kms_calls"] == calls + 1
-        assert again.fresh_until == key.fresh_until + 300
+        assert again.until == key.until + 300
 
     def test_a_readers_key_comes_with_the_end_of_its_own_time(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
         ours.writer_key(encrypt_rule(), SUBJECT)
         key_world.clock.now += 300
-        cipher, until = ours.reader_key_until(encrypt_rule(), SUBJECT)
-        assert until == key_world.clock.now + 300
+        key = ours.reader_key(encrypt_rule(), SUBJECT)
+        assert (key.renew, key.until) == (key_world.clock.now + 300,) * 2
         key_world.clock.now += 299
-        assert ours.reader_key_until(encrypt_rule(), SUBJECT) == (cipher, until)
+        assert ours.reader_key(encrypt_rule(), SUBJECT) == key
         key_world.clock.now += 1
-        again, later = ours.reader_key_until(encrypt_rule(), SUBJECT)
-        assert again is not cipher
-        assert later == until + 300
+        again = ours.reader_key(encrypt_rule(), SUBJECT)
+        assert again.value is not key.value
+        assert again.until == key.until + 300
 
     def test_a_readers_key_ends_with_the_entry_of_its_kek(self, key_world: KeyWorld) -> None:
         key_world.service().writer_key(encrypt_rule(), SUBJECT)
         key_world.service().writer_key(encrypt_rule(), "other-value")
         ours, end = key_world.service(conf={"kek.cache.ttl.sec": 60}), key_world.clock.now + 60
-        assert ours.reader_key_until(encrypt_rule(), SUBJECT)[1] == end
-        key_world.clock.now += 59
-        assert ours.reader_key_until(encrypt_rule(), "other-value")[1] == end
+        assert ours.reader_key(encrypt_rule(), SUBJECT).until == end
+        key_world.clock.now += 29
+        assert ours.reader_key(encrypt_rule(), "other-value").until == end
         key_world.http.keks.put({"name": KEK, "kmsType": "local-kms", "kmsKeyId": "another"})
+        key_world.clock.now += 30
         ours.reader_key(encrypt_rule(), "other-value")
         key_world.clock.now += 1
         for subject in (SUBJECT, "other-value"):
@@ -190,7 +191,7 @@ class TestCaches:
 
         def work() -> Any:
             start.wait(30)
-            return ours.writer_key(encrypt_rule(), SUBJECT).cipher
+            return ours.writer_key(encrypt_rule(), SUBJECT).value.cipher
 
         with ThreadPoolExecutor(8) as pool:
             found = [pool.submit(work) for _ in range(8)]
@@ -204,7 +205,7 @@ class TestCaches:
         ours.reader_key(encrypt_rule(), SUBJECT)
         ours.close()
         assert kept(ours) == [0] * 5
-        assert ours.writer_key(encrypt_rule(), SUBJECT).version == 1
+        assert ours.writer_key(encrypt_rule(), SUBJECT).value.version == 1
         assert kept(ours) == [0] * 5
 
     @pytest.mark.parametrize("request_name", ["get_kek", "get_dek"])
@@ -228,13 +229,13 @@ class TestCaches:
         ours = key_world.service()
         registry: Any = ours._registry  # whose protocol tells nothing of locks
         holders: tuple[Any, ...] = (
-            *(registry._requests, ours._wrapper, ours._writers, ours._keks, ours._deks, ours._deks._counts),
+            *(registry._requests, ours._wrapper, ours._keks, ours._deks, ours._deks._counts),
             *(ours._writers._cache, ours._readers, ours._latest, ours._keks._cache, ours._wrapper._clients),
         )
         for holder in holders:
             holder._lock.acquire()
         ours.reset_locks()
-        assert ours.writer_key(encrypt_rule(), SUBJECT).version == 1
+        assert ours.writer_key(encrypt_rule(), SUBJECT).value.version == 1
 
 
 class TestFailures:
@@ -249,7 +250,7 @@ class TestFailures:
         assert fault.hits == 2
         key_world.http.faults.clear()
         key_world.clock.now += 10
-        assert ours.writer_key(encrypt_rule(), SUBJECT).version == 1
+        assert ours.writer_key(encrypt_rule(), SUBJECT).value.version == 1
 
     def test_a_kms_that_refuses_is_not_asked_for_every_batch(self, key_world: KeyWorld) -> None:
         key_world.service().writer_key(encrypt_rule(), SUBJECT)
@@ -374,7 +375,7 @@ class TestVersionsFromTheWire:
             key_world.clock.now += 20
             key_world.service().writer_key(DAILY, SUBJECT)
         assert key_world.http.deks.versions(KEK, SUBJECT) == [1, 2, 3]
-        assert reader.reader_key(DAILY, SUBJECT, 3).version == 3  # two above what it knew
+        assert reader.reader_key(DAILY, SUBJECT, 3).value.cipher.version == 3  # two above what it knew
         assert reader.latest_version(DAILY, SUBJECT) == 3
 
     def test_the_next_version_raises_what_is_known_to_be_the_newest(self, key_world: KeyWorld) -> None:

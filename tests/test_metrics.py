@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from csfle_fast.metrics import DEK_SEALS_PREFIX, METRICS, Counters
+from csfle_fast.metrics import DEK_BYTES_PREFIX, DEK_SEALS_PREFIX, METRICS, Counters
 from incumbent import KEK, field, record
 from worlds import FLAT, World, encode, flat, framed, rule, world
 
@@ -20,7 +20,8 @@ def test_every_key_of_stats_is_in_the_table_and_the_other_way_round(world: World
     stats = engine.stats()
     beyond = set(stats) - set(METRICS)
     assert set(METRICS) <= set(stats)
-    assert beyond == {f"{DEK_SEALS_PREFIX}{KEK}/t-value/AES256_GCM/1"}
+    name = f"{KEK}/t-value/AES256_GCM/1"
+    assert beyond == {DEK_SEALS_PREFIX + name, DEK_BYTES_PREFIX + name}
     assert all(type(count) is int for count in stats.values())
     assert all(METRICS.values())
 
@@ -49,6 +50,7 @@ def test_they_count(world: World) -> None:
         "values_opened": 1,
         "values_passed": 1,
         "misses": 3,  # a schema, a DEK, and an unknown id
+        "background_refreshes": 0,
         "dek_registry_requests": found["dek_registry_requests"],
         "kms_calls": found["kms_calls"],
         "keks_created": 1,

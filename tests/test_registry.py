@@ -122,9 +122,22 @@ class TestLatest:
         ours.latest(SUBJECT)
         http.faults.add("GET", "/subjects/", status=500)
         clock.now += 300
+        ours.latest(SUBJECT)  # for stale.if.error.sec
+        clock.now += 300
         with pytest.raises(RegistryError) as caught:
             ours.latest(SUBJECT)
         assert caught.value.code == "registry_failed"
+
+    def test_after_the_ttl_a_registry_that_refuses_is_an_error_at_once(
+        self, http: DevRegistry, client: SchemaRegistryClient, ours: Registry, clock: ManualClock
+    ) -> None:
+        put(client, record("a"))
+        ours.latest(SUBJECT)
+        http.faults.add("GET", "/subjects/", status=403)
+        clock.now += 300
+        with pytest.raises(RegistryError) as caught:
+            ours.latest(SUBJECT)
+        assert caught.value.code == "forbidden"
 
     def test_an_unknown_subject_is_remembered(
         self, http: DevRegistry, ours: Registry, clock: ManualClock

@@ -25,14 +25,14 @@ def test_ciphers_of_one_key_add_to_one_count() -> None:
     counts = SealCounts()
     seal(counts, name(), 3)
     seal(counts, name(), 4)
-    assert counts.of(name()).count == 7
+    assert counts.of(name()).values == 7
 
 
 def test_another_key_has_its_own() -> None:
     counts = SealCounts()
     seal(counts, name(), 3)
     others = [name("other"), name(version=2), name(digest=b"e")]
-    assert [counts.of(other).count for other in others] == [0, 0, 0]
+    assert [counts.of(other).values for other in others] == [0, 0, 0]
 
 
 def test_it_is_bounded_and_the_least_count_goes() -> None:
@@ -42,8 +42,8 @@ def test_it_is_bounded_and_the_least_count_goes() -> None:
     for n in range(20):
         counts.of(name(f"new{n}"))
     assert len(counts) == 2
-    assert counts.of(name("busy")).count == 5
-    assert counts.of(name("idle")).count == 0
+    assert counts.of(name("busy")).values == 5
+    assert counts.of(name("idle")).values == 0
 
 
 def test_threads_that_ask_at_once_get_one_count() -> None:
@@ -62,4 +62,4 @@ def test_after_a_fork_no_lock_is_held() -> None:
     counts = SealCounts()
     counts._lock.acquire()
     counts.reset_locks()
-    assert counts.of(name()).count == 0
+    assert counts.of(name()).values == 0

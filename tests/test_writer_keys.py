@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.rules.encryption.encrypt_executor import Clock
 
 import incumbent
-from csfle_fast.errors import CsfleError, KeyServiceError, KmsError, RegistryError
-from csfle_fast.writer_keys import WriterKey
+from csfle_fast.errors import KeyServiceError, KmsError, RegistryError
 from key_world import KEK, SUBJECT, KeyWorld, encrypt_rule, key_world, spend
 
 __all__ = ["key_world"]  # a fixture
@@ -25,21 +25,22 @@ def versions(world: KeyWorld) -> list[int]:
 class TestAge:
     def test_an_expired_dek_is_followed_by_the_next_version(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
-        assert ours.writer_key(DAILY, SUBJECT).version == 1
+        assert ours.writer_key(DAILY, SUBJECT).value.version == 1
         key_world.move_days(1)
-        assert ours.writer_key(DAILY, SUBJECT).version == 2
+        assert ours.writer_key(DAILY, SUBJECT).value.version == 2
         assert versions(key_world) == [1, 2]
         cold = key_world.service()
-        assert [cold.reader_key(DAILY, SUBJECT, v).version for v in (1, 2)] == [1, 2]
+        assert [cold.reader_key(DAILY, SUBJECT, v).value.cipher.version for v in (1, 2)] == [1, 2]
 
     def test_a_writers_key_ends_with_the_entry_of_its_kek(self, key_world: KeyWorld) -> None:
         ours = key_world.service(conf={"kek.cache.ttl.sec": 60})
         end = key_world.clock.now + 60
-        assert ours.writer_key(encrypt_rule(), SUBJECT).fresh_until == end
-        key_world.clock.now += 59
-        assert ours.writer_key(encrypt_rule(), "other-value").fresh_until == end
+        assert ours.writer_key(encrypt_rule(), SUBJECT).until == end
+        key_world.clock.now += 29
+        assert ours.writer_key(encrypt_rule(), "other-value").until == end
         key_world.http.keks.put({"name": KEK, "kmsType": "local-kms", "kmsKeyId": "another"})
-        assert ours.writer_key(encrypt_rule(), SUBJECT).version == 1
+        key_world.clock.now += 30
+        assert ours.writer_key(encrypt_rule(), SUBJECT).value.version == 1
         key_world.clock.now += 1
         for subject in (SUBJECT, "other-value"):
             with pytest.raises(KeyServiceError) as caught:
@@ -51,16 +52,16 @@ class TestAge:
         key_world.move_days(1)
         key_world.http.faults.add("POST", "/deks/", status=500)
         key = key_world.service(conf={"dek.cache.ttl.sec": 3}).writer_key(DAILY, SUBJECT)
-        assert (key.provisional, key.fresh_until) == (True, key_world.clock.now + 3)
+        assert (key.value.provisional, key.until) == (True, key_world.clock.now + 3)
 
     def test_days_are_counted_whole(self, key_world: KeyWorld) -> None:
         rule = encrypt_rule(expiry_days=2)
         key_world.service().writer_key(rule, SUBJECT)
         made_ms = key_world.http.deks.get(KEK, SUBJECT)["ts"]
         key_world.wall.now = (made_ms + 2 * 86_400_000 - 1) / 1000
-        assert key_world.service().writer_key(rule, SUBJECT).version == 1
+        assert key_world.service().writer_key(rule, SUBJECT).value.version == 1
         key_world.wall.now = (made_ms + 2 * 86_400_000) / 1000
-        assert key_world.service().writer_key(rule, SUBJECT).version == 2
+        assert key_world.service().writer_key(rule, SUBJECT).value.version == 2
 
     def test_a_writer_asks_again_when_the_dek_ends_not_when_the_cache_does(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
@@ -68,17 +69,17 @@ class TestAge:
         made_s = key_world.http.deks.get(KEK, SUBJECT)["ts"] / 1000
         key_world.wall.now = made_s + 86_400 - 60
         cold = key_world.service()
-        assert cold.writer_key(DAILY, SUBJECT).fresh_until == pytest.approx(key_world.clock.now + 60)
+        assert cold.writer_key(DAILY, SUBJECT).renew == pytest.approx(key_world.clock.now + 60)
         key_world.wall.now += 60
         key_world.clock.now += 60
-        assert cold.writer_key(DAILY, SUBJECT).version == 2
+        assert cold.writer_key(DAILY, SUBJECT).value.version == 2
 
     def test_a_rule_without_rotation_stays_with_version_1(self, key_world: KeyWorld) -> None:
         key_world.service().writer_key(DAILY, SUBJECT)
         key_world.move_days(1)
         key_world.service().writer_key(DAILY, SUBJECT)
-        assert key_world.service().writer_key(encrypt_rule(), SUBJECT).version == 1
-        assert key_world.service().reader_key(encrypt_rule(), SUBJECT).version == 1
+        assert key_world.service().writer_key(encrypt_rule(), SUBJECT).value.version == 1
+        assert key_world.service().reader_key(encrypt_rule(), SUBJECT).value.cipher.version == 1
 
 
 class TestRaces:
@@ -120,7 +121,7 @@ class TestRaces:
         for loser in writers[1:]:
             key_world.http.faults.add("GET", "/versions/-1$", status=200, body=stale, count=1)
             for _ in range(50):
-                assert loser.writer_key(DAILY, SUBJECT).version == 2
+                assert loser.writer_key(DAILY, SUBJECT).value.version == 2
         assert key_world.posts("/deks") == 3
         assert versions(key_world) == [1, 2]
 
@@ -133,12 +134,12 @@ class TestRaces:
         key_world.http.clear_requests()
         key_world.http.faults.add("POST", "/deks/", status=409, body={"error_code": 40971, "message": ""})
         for _ in range(50):
-            key = ours.writer_key(DAILY, SUBJECT)
+            key = ours.writer_key(DAILY, SUBJECT).value
             assert (key.version, key.provisional) == (1, True)
         assert key_world.posts("/deks") == 1
         key_world.http.faults.clear()
         key_world.clock.now += 10
-        assert ours.writer_key(DAILY, SUBJECT).version == 2
+        assert ours.writer_key(DAILY, SUBJECT).value.version == 2
 
     def test_an_expired_dek_is_used_while_no_new_one_can_be_made(
         self, key_world: KeyWorld, caplog: pytest.LogCaptureFixture
@@ -149,13 +150,13 @@ class TestRaces:
         fault = key_world.http.faults.add("POST", "/deks/", status=500)
         with caplog.at_level(logging.WARNING):
             for _ in range(50):
-                assert ours.writer_key(DAILY, SUBJECT).version == 1
+                assert ours.writer_key(DAILY, SUBJECT).value.version == 1
         assert fault.hits == 1
         assert [r.levelname for r in caplog.records if r.name == "csfle_fast.writer_keys"] == ["WARNING"]
         assert f"Kek:{KEK}, subject {SUBJECT}" in caplog.text
         key_world.http.faults.clear()
         key_world.clock.now += 10
-        assert ours.writer_key(DAILY, SUBJECT).version == 2
+        assert ours.writer_key(DAILY, SUBJECT).value.version == 2
 
 
 FULL = {"error_code": 40972, "message": "Too many keys"}
@@ -179,7 +180,7 @@ class TestAFullRegistry:
         key_world.move_days(1)
         key_world.http.faults.add("POST", "/deks/", status=409, body=FULL)
         key_world.http.clear_requests()
-        key = ours.writer_key(DAILY, SUBJECT)
+        key = ours.writer_key(DAILY, SUBJECT).value
         assert (key.version, key.provisional) == (1, True)
         assert [r.method for r in key_world.http.requests if "/deks/" in r.path] == ["GET", "POST"]
         assert [r.levelname for r in caplog.records] == ["WARNING"]
@@ -196,81 +197,117 @@ class FixedClock(Clock):
         return self._now_ms
 
 
-class Spent:
-    """Stands for a cipher that has sealed so many values."""
-
-    def __init__(self, sealed: int) -> None:
-        self.sealed = sealed
-
-
-class TestSeals:
-    def test_what_is_left(self) -> None:
-        assert WriterKey(Spent(7), 1, 0.0, max_seals=10).seals_left == 3  # type: ignore[arg-type]
-        assert WriterKey(Spent(12), 1, 0.0, max_seals=10).seals_left == 0  # type: ignore[arg-type]
+class TestBudget:
+    """What comes behind a key that has no room left; how much that is, the core knows (batch_budget.rs)."""
 
     def test_a_spent_dek_is_followed_by_the_next_version_before_its_time(self, key_world: KeyWorld) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100})
-        key = ours.writer_key(DAILY, SUBJECT, seals=100)
-        spend(key.cipher, 60)
-        assert ours.writer_key(DAILY, SUBJECT, seals=40).version == 1
-        assert ours.writer_key(DAILY, SUBJECT, seals=41).version == 2
+        ours = key_world.service()
+        key = ours.writer_key(DAILY, SUBJECT).value
+        assert ours.key_after(DAILY, SUBJECT, key).value.version == 2
+        assert ours.writer_key(DAILY, SUBJECT).value.version == 2
+        assert versions(key_world) == [1, 2]
 
-    def test_a_batch_larger_than_the_budget_does_not_rotate_a_fresh_dek(self, key_world: KeyWorld) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100})
-        assert [ours.writer_key(DAILY, SUBJECT, seals=101).version for _ in range(3)] == [1, 1, 1]
+    def test_who_comes_later_with_the_spent_one_gets_the_same_next(self, key_world: KeyWorld) -> None:
+        ours = key_world.service()
+        key = ours.writer_key(DAILY, SUBJECT).value
+        with ThreadPoolExecutor(8) as pool:
+            found = [pool.submit(ours.key_after, DAILY, SUBJECT, key) for _ in range(8)]
+            assert {one.result(30).value.version for one in found} == {2}
+        assert versions(key_world) == [1, 2]
 
-    def test_a_spent_dek_that_cannot_be_replaced_is_not_tried_for_every_batch(
+    def test_another_producer_may_have_rotated_already(self, key_world: KeyWorld) -> None:
+        one, other = key_world.service(), key_world.service()
+        key = one.writer_key(DAILY, SUBJECT).value
+        other.key_after(DAILY, SUBJECT, other.writer_key(DAILY, SUBJECT).value)
+        key_world.http.clear_requests()
+        assert one.key_after(DAILY, SUBJECT, key).value.version == 2
+        assert key_world.posts("/deks") == 0
+
+    def test_one_that_cannot_be_replaced_is_not_used_and_not_tried_for_every_batch(
         self, key_world: KeyWorld
     ) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100})
-        spend(ours.writer_key(DAILY, SUBJECT).cipher, 60)
+        ours = key_world.service()
+        key = ours.writer_key(DAILY, SUBJECT).value
         fault = key_world.http.faults.add("POST", "/deks/", status=500)
         for _ in range(50):
-            assert ours.writer_key(DAILY, SUBJECT, seals=41).version == 1
+            with pytest.raises(RegistryError) as caught:
+                ours.key_after(DAILY, SUBJECT, key)
+            assert caught.value.code == "registry_failed"
         assert fault.hits == 1
+        key_world.http.faults.clear()
+        key_world.clock.now += 10
+        assert ours.key_after(DAILY, SUBJECT, key).value.version == 2
 
-    def test_without_rotation_it_warns_once(
-        self, key_world: KeyWorld, caplog: pytest.LogCaptureFixture
+    def test_a_registry_that_says_conflict_and_has_none_ends_it(self, key_world: KeyWorld) -> None:
+        ours = key_world.service()
+        key = ours.writer_key(DAILY, SUBJECT).value
+        key_world.http.faults.add("POST", "/deks/", status=409, body={"error_code": 40971, "message": ""})
+        with pytest.raises(KeyServiceError, match="version 2") as caught:
+            ours.key_after(DAILY, SUBJECT, key)
+        assert caught.value.code == "no_dek"
+
+    @pytest.mark.parametrize(("action", "days"), [("rotate", 0), ("warn", 1), ("error", 0), ("error", 1)])
+    def test_where_it_does_not_rotate_there_is_none(
+        self, key_world: KeyWorld, action: str, days: int
     ) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100})
-        for _ in range(5):
-            assert ours.writer_key(encrypt_rule(), SUBJECT, seals=101).version == 1
-        assert [r.levelname for r in caplog.records] == ["WARNING"]
-        assert f"Kek:{KEK}" in caplog.text
-
-    def test_or_stops_if_asked(self, key_world: KeyWorld) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100, "dek.max.seals.action": "stop"})
-        assert ours.writer_key(encrypt_rule(), SUBJECT, seals=100).version == 1
+        ours, rule = key_world.service(conf={"dek.max.seals.action": action}), encrypt_rule(expiry_days=days)
+        key = ours.writer_key(rule, SUBJECT).value
         with pytest.raises(KeyServiceError, match=r"dek\.max\.seals") as caught:
-            ours.writer_key(encrypt_rule(), SUBJECT, seals=101)
+            ours.key_after(rule, SUBJECT, key)
         assert caught.value.code == "dek_exhausted"
+        assert versions(key_world) == [1]
+
+    @pytest.mark.parametrize(
+        ("conf", "days", "held_back"),
+        [
+            ({}, 1, True),
+            ({}, 0, False),
+            ({"dek.max.seals.action": "warn"}, 1, False),
+            ({"dek.max.seals.action": "error"}, 0, True),
+        ],
+    )
+    def test_who_is_held_back_at_the_end_of_the_budget(
+        self, key_world: KeyWorld, conf: dict[str, object], days: int, held_back: bool
+    ) -> None:
+        ours = key_world.service(conf=conf | {"dek.max.seals": 10})
+        cipher = ours.writer_key(encrypt_rule(expiry_days=days), SUBJECT).value.cipher
+        assert spend(cipher, 12) == (10 if held_back else 12)
+        assert (cipher.sealed, cipher.exhausted, cipher.take_passed()) == (
+            (10, True, False) if held_back else (12, False, True)
+        )
+
+    def test_producers_share_it(self, key_world: KeyWorld) -> None:
+        conf = {"dek.max.seals": 11, "dek.max.seals.producers": 3}
+        assert spend(key_world.service(conf=conf).writer_key(DAILY, SUBJECT).value.cipher, 12) == 3
 
     def test_siv_has_no_nonces_to_run_out_of(self, key_world: KeyWorld) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100, "dek.max.seals.action": "stop"})
-        rule = encrypt_rule(algorithm="AES256_SIV")
-        assert ours.writer_key(rule, SUBJECT, seals=10**12).version == 1
+        ours = key_world.service(conf={"dek.max.seals": 10, "dek.max.seals.action": "error"})
+        cipher = ours.writer_key(encrypt_rule(algorithm="AES256_SIV"), SUBJECT).value.cipher
+        assert spend(cipher, 12) == 12
+        assert (cipher.sealed, cipher.sealed_bytes, cipher.take_passed()) == (12, 12, False)
 
 
 class TestCountsThatGoOn:
     """What an Engine has sealed with a key is counted whatever became of the key meanwhile."""
 
     def test_after_the_ttl(self, key_world: KeyWorld) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100})
-        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
+        ours = key_world.service()
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).value.cipher, 60)
         key_world.clock.now += 300
-        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 40
+        assert ours.writer_key(encrypt_rule(), SUBJECT).value.cipher.sealed == 60
 
     def test_what_an_older_cipher_seals_is_seen(self, key_world: KeyWorld) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100})
-        old = ours.writer_key(encrypt_rule(), SUBJECT)
+        ours = key_world.service()
+        old = ours.writer_key(encrypt_rule(), SUBJECT).value
         key_world.clock.now += 300
-        new = ours.writer_key(encrypt_rule(), SUBJECT)
+        new = ours.writer_key(encrypt_rule(), SUBJECT).value
+        assert new.cipher is not old.cipher
         spend(old.cipher, 60)
-        assert new.seals_left == 40
+        assert new.cipher.sealed == 60
 
     def test_after_a_kms_that_failed_once(self, key_world: KeyWorld) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100, "dek.max.seals.action": "stop"})
-        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
+        ours = key_world.service(conf={"dek.max.seals": 100, "dek.max.seals.action": "error"})
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).value.cipher, 60)
         key_world.clock.now += 300
         answer = key_world.http.deks.get(KEK, SUBJECT)
         refused = answer | {"encryptedKeyMaterial": key_world.wrap(b"\x1a\x20" + bytes(32), secret="another")}
@@ -278,46 +315,33 @@ class TestCountsThatGoOn:
         with pytest.raises(KmsError):
             ours.writer_key(encrypt_rule(), SUBJECT)
         key_world.clock.now += 10
-        assert ours.writer_key(encrypt_rule(), SUBJECT, seals=40).seals_left == 40
-        with pytest.raises(KeyServiceError) as caught:
-            ours.writer_key(encrypt_rule(), SUBJECT, seals=41)
-        assert caught.value.code == "dek_exhausted"
-
-    def test_after_a_registry_that_failed_once(self, key_world: KeyWorld) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100})
-        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
-        key_world.clock.now += 300
-        key_world.http.faults.add("GET", "/deks/", status=500, count=1)
-        with pytest.raises(CsfleError):
-            ours.writer_key(encrypt_rule(), SUBJECT)
-        key_world.clock.now += 10
-        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 40
+        assert spend(ours.writer_key(encrypt_rule(), SUBJECT).value.cipher, 60) == 40
 
     def test_after_an_eviction(self, key_world: KeyWorld) -> None:
-        ours = key_world.service(conf={"dek.max.seals": 100, "dek.cache.size": 1})
-        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
-        assert ours.writer_key(encrypt_rule(), "other-value").seals_left == 100
-        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 40
+        ours = key_world.service(conf={"dek.cache.size": 1})
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).value.cipher, 60)
+        assert ours.writer_key(encrypt_rule(), "other-value").value.cipher.sealed == 0
+        assert ours.writer_key(encrypt_rule(), SUBJECT).value.cipher.sealed == 60
 
     def test_a_key_that_was_wrapped_anew_is_the_same(self, key_world: KeyWorld) -> None:
         key_world.put_kek()
         key_world.put_dek(b"\x1a\x20" + bytes(32))
-        ours = key_world.service(conf={"dek.max.seals": 100})
-        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
+        ours = key_world.service()
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).value.cipher, 60)
         before = key_world.wrapped()
         key_world.put_dek(b"\x1a\x20" + bytes(32))
         assert key_world.wrapped() != before
         key_world.clock.now += 300
-        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 40
+        assert ours.writer_key(encrypt_rule(), SUBJECT).value.cipher.sealed == 60
         key_world.put_dek(b"\x1a\x20" + bytes(31) + b"1")
         key_world.clock.now += 300
-        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 100
+        assert ours.writer_key(encrypt_rule(), SUBJECT).value.cipher.sealed == 0
 
     def test_with_a_kek_that_is_shared(self, key_world: KeyWorld) -> None:
         key_world.put_kek(shared=True)
-        ours = key_world.service(conf={"dek.max.seals": 100})
-        spend(ours.writer_key(encrypt_rule(), SUBJECT).cipher, 60)
+        ours = key_world.service()
+        spend(ours.writer_key(encrypt_rule(), SUBJECT).value.cipher, 60)
         answer = key_world.http.deks.get(KEK, SUBJECT) | {"encryptedKeyMaterial": None}
         key_world.http.faults.add("GET", "/versions/1$", status=200, body=answer)
         key_world.clock.now += 300
-        assert ours.writer_key(encrypt_rule(), SUBJECT).seals_left == 40
+        assert ours.writer_key(encrypt_rule(), SUBJECT).value.cipher.sealed == 60

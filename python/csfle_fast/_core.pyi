@@ -86,8 +86,13 @@ class Cipher:
         version: int = 1,
         provider: str = "auto",
         seals: Seals | None = None,
+        max_seals: int | None = None,
+        strict: bool = False,
     ) -> Cipher:
         """``key_proto``: the serialised Tink key proto that the KMS unwrapped.
+
+        ``max_seals``: how many values ``seals`` may come to; with ``strict``, rows that would take it
+        beyond fail (``dek_exhausted``), else it is only told (``take_passed``).
 
         ``algorithm``: AES128_GCM | AES256_GCM | AES256_SIV. Raises KeyServiceError (codes
         ``bad_key_proto``, ``wrong_key_length``, ``unknown_algorithm``, ``unknown_provider``).
@@ -103,16 +108,31 @@ class Cipher:
 
     @property
     def sealed(self) -> int:
-        """Values sealed so far, as its ``Seals`` counts them."""
+        """Values sealed so far, as its ``Seals`` counts them: reserved before, so never too low."""
+
+    @property
+    def sealed_bytes(self) -> int:
+        """Bytes of text in them."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether its strict budget had no room for something that was to be sealed."""
+
+    def take_passed(self) -> bool:
+        """Whether its budget was passed since this was last asked."""
 
 @final
 class Seals:
-    """How many values one DEK version has sealed, whatever became of the ciphers that sealed them."""
+    """How much one DEK version has sealed, whatever became of the ciphers that sealed it."""
 
     def __new__(cls) -> Seals: ...
     @property
-    def count(self) -> int:
-        """The count."""
+    def values(self) -> int:
+        """Values."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of text in them."""
 
 def generate_key(algorithm: str) -> bytes:
     """A fresh DEK from the operating system's random numbers, as the Tink key proto to be wrapped."""
@@ -181,8 +201,11 @@ _Miss: TypeAlias = (
     tuple[Literal["id"], int] | tuple[Literal["guid"], bytes] | tuple[Literal["dek"], int, int, int]
 )
 
-# values, faults, misses, lane of each row, (sealed, opened, passed, tombstones)
-_Result: TypeAlias = tuple[Any, list[_Fault], list[_Miss], list[int | None], tuple[int, int, int, int]]
+# sealed, opened, passed, tombstones, and how often a budget was passed or had no room
+_Done: TypeAlias = tuple[int, int, int, int, int]
+
+# values, faults, misses, lane of each row, what was done
+_Result: TypeAlias = tuple[Any, list[_Fault], list[_Miss], list[int | None], _Done]
 
 @final
 class Writer:

@@ -2,32 +2,94 @@
 
 Everything the cold path learns from a registry or a KMS is kept in one of these, so that
 no answer outlives its TTL, no key is asked for twice at the same time, and a missing
-thing is not asked for again with every batch.
+thing is not asked for again with every batch. What is in use is asked for again before its
+TTL is over, in the background; and where nobody can be asked, it serves for a stated time longer.
 """
 
 from __future__ import annotations
 
 import copy
+import logging
+import random
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from csfle_fast.errors import CsfleError
+from csfle_fast.errors import OUTAGE_CODES, CsfleError
+from csfle_fast.refresher import Refresher
 
-__all__ = ["LoadingCache"]
+__all__ = ["Lease", "Limits", "LoadingCache"]
+
+_logger = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+#: The part of its time after which a value in use is loaded anew. Drawn, so that not all keys come at once.
+_RENEW_FROM, _RENEW_TO = 0.75, 0.85
+#: The part of its time after which a value is too old to build another one on.
+_SETTLED = 0.5
+#: While a value is loaded anew, its users look again after so many seconds.
+_POLL_SEC = 0.05
+#: Seconds between two attempts in an outage, where failures are not remembered for longer.
+_RETRY_SEC = 1.0
+#: Failures that are neither an outage nor a refusal: the answer, or the driver's exception, cannot be told.
+_UNCLEAR_CODES = frozenset({"bad_answer", "kms_failed"})
+
+
+class Limits(NamedTuple):
+    """When a value ends of its own, whatever the TTL of the cache.
+
+    Attributes:
+        until: the moment from which it has to be asked for again.
+        end: the moment from which it may not be used, even if nobody can be asked.
+    """
+
+    until: float
+    end: float
+
+
+class Lease(NamedTuple, Generic[V]):
+    """A value and for how long, on the clock of its cache.
+
+    Attributes:
+        value: the value.
+        renew: ask again from then on; the answer is at hand, or a better one.
+        until: what is built on it must be built anew from then on.
+        end: it may not be used from then on.
+    """
+
+    value: V
+    renew: float
+    until: float
+    end: float
 
 
 @dataclass(slots=True)
 class _Entry(Generic[V]):
     value: V
     loaded: float
-    expires: float
+    renew: float
+    until: float
+    end: float
+    #: Nobody could be asked the last time.
+    failing: bool = False
+
+    @property
+    def age(self) -> float:
+        """The seconds that it may reach before it has to be asked for again."""
+        return self.until - self.loaded
+
+    def serves(self, now: float) -> bool:
+        return now < (self.end if self.failing else self.until)
+
+    def lease(self, now: float) -> Lease[V]:
+        # One that is past its time, in an outage, is built on until the next attempt.
+        until = self.until if now < self.until else self.renew
+        return Lease(self.value, min(self.renew, self.end), min(until, self.end), self.end)
 
 
 @dataclass(slots=True)
@@ -37,16 +99,17 @@ class _Failure:
 
 
 class LoadingCache(Generic[K, V]):
-    """Values by key, loaded on demand.
+    """Values by key, loaded on demand. Safe to share between threads.
 
     Args:
         size: most entries kept; the least recently used goes first. Failures are kept in a
             store of their own with the same bound, so that they cannot push values out.
-        ttl: seconds from the start of a load until its value is no longer served.
+        ttl: seconds from the start of a load until its value has to be asked for again.
+        stale: seconds beyond, for which a value serves while loads fail with one of OUTAGE_CODES.
         missing_ttl: seconds for which a failed load is remembered and raised again; 0 = not at all.
         clock: monotonic seconds.
-        expires: earliest moment, on ``clock``, at which one value must not be served any more,
-            where that may come before the TTL.
+        limits: when one value ends, where that may come before the TTL.
+        refresher: loads values anew that are in use and soon over; None loads them when they are over.
     """
 
     def __init__(
@@ -55,57 +118,67 @@ class LoadingCache(Generic[K, V]):
         size: int,
         ttl: float,
         clock: Callable[[], float],
+        stale: float = 0.0,
         missing_ttl: float = 0.0,
-        expires: Callable[[V], float] | None = None,
+        limits: Callable[[V], Limits] | None = None,
+        refresher: Refresher | None = None,
     ) -> None:
         self._size = size
         self._ttl = ttl
+        self._stale = stale
         self._missing_ttl = missing_ttl
         self._clock = clock
-        self._expires = expires
+        self._limits = limits
+        self._refresher = refresher
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
         self._failures: OrderedDict[K, _Failure] = OrderedDict()
-        self._flights: dict[K, Future[tuple[V, float]]] = {}
+        self._flights: dict[K, Future[Lease[V]]] = {}
         self._closed = False
         self._lock = threading.Lock()
         self.hits = 0
         self.loads = 0
 
     def get(self, key: K, load: Callable[[], V], *, max_age: float | None = None) -> V:
-        """The value of ``key``, as ``get_until`` gives it, without its time."""
-        return self.get_until(key, load, max_age=max_age)[0]
+        """The value of ``key``, as ``lease`` gives it, without its times."""
+        return self.lease(key, load, max_age=max_age).value
 
     def get_until(self, key: K, load: Callable[[], V], *, max_age: float | None = None) -> tuple[V, float]:
-        """The value of ``key`` and the moment, on ``clock``, from which it is not served any more.
+        """The value of ``key`` and the moment, on the clock, from which to ask again; as ``lease``."""
+        lease = self.lease(key, load, max_age=max_age)
+        return lease.value, lease.renew
 
-        ``load`` is called by one thread when there is no value that may be served.
+    def lease(
+        self, key: K, load: Callable[[], V], *, max_age: float | None = None, settled: bool = False
+    ) -> Lease[V]:
+        """The value of ``key``, and for how long.
+
+        ``load`` is called by one thread when there is no value that may be served, and in the
+        background when there is one that is soon over.
 
         Args:
             key: what to look up.
             load: makes the value; only a CsfleError of it is remembered.
             max_age: do not serve a value that is older than so many seconds, whatever the TTL.
+            settled: another value will be built on this one: load it anew if half its time is over.
 
         Raises:
             CsfleError: what ``load`` raised, now or less than ``missing_ttl`` seconds ago.
         """
         while True:
-            with self._lock:
-                entry = self._fresh(key, max_age)
-                if entry is not None:
-                    self.hits += 1
-                    return entry.value, entry.expires
-                failure = self._failures.get(key)
-                if failure is not None and self._clock() < failure.expires:
-                    raise copy.copy(failure.error)
-                flight = self._flights.get(key)
-                mine = flight is None
-                if flight is None:
-                    flight = self._flights[key] = Future()
+            lease, flight, mine = self._look(key, max_age, settled)
+            if lease is not None:
+                if flight is not None:
+                    self._renew(key, load, flight)
+                return lease
+            assert flight is not None  # noqa: S101 - without a value there is a flight
             if mine:
-                return self._fly(key, load, flight)
+                return self._fly(key, load, flight, insist=max_age is not None)
             try:
                 return flight.result()
             except CsfleError as error:
+                kept = None if max_age is not None else self._kept(key)
+                if kept is not None:
+                    return kept
                 # Each waiter raises its own copy: one exception object in many threads grows one traceback.
                 raise copy.copy(error) from None
             except _AbandonedError:
@@ -113,9 +186,8 @@ class LoadingCache(Generic[K, V]):
 
     def peek(self, key: K) -> V | None:
         """The value of ``key`` if it may be served now, else None. Loads nothing."""
-        with self._lock:
-            entry = self._fresh(key, None)
-            return None if entry is None else entry.value
+        kept = self._kept(key)
+        return None if kept is None else kept.value
 
     def put(self, key: K, value: V) -> None:
         """Store a value that was learnt on another way; forgets a remembered failure."""
@@ -123,12 +195,18 @@ class LoadingCache(Generic[K, V]):
             if not self._closed:
                 self._store(key, self._entry(value, self._clock()))
 
-    def close(self) -> None:
-        """Forget everything and keep nothing from now on, not even what is being loaded at this moment."""
+    def close(self) -> list[V]:
+        """Forget everything and keep nothing from now on, not even what is being loaded at this moment.
+
+        Returns:
+            The values that were kept, for who has to close them.
+        """
         with self._lock:
             self._closed = True
+            values = [entry.value for entry in self._entries.values()]
             self._entries.clear()
             self._failures.clear()
+            return values
 
     def reset_locks(self) -> None:
         """In a forked child: other threads are gone, so their lock and their flights are dropped."""
@@ -138,31 +216,84 @@ class LoadingCache(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def _fresh(self, key: K, max_age: float | None) -> _Entry[V] | None:
+    def _look(
+        self, key: K, max_age: float | None, settled: bool
+    ) -> tuple[Lease[V] | None, Future[Lease[V]] | None, bool]:
+        """What may be served, the flight to wait for or to make, and whether it is the caller's to make.
+
+        With a value there is a flight only if it is to be made, in the background.
+
+        Raises:
+            CsfleError: a remembered failure.
+        """
+        with self._lock:
+            now = self._clock()
+            entry = self._fresh(key, now, max_age, settled)
+            flight = self._flights.get(key)
+            if entry is not None:
+                self.hits += 1
+                due = self._refresher is not None and now >= entry.renew
+                if due:
+                    entry.renew = now + _POLL_SEC
+                begins = due and flight is None
+                return entry.lease(now), self._take_off(key) if begins else None, begins
+            failure = self._failures.get(key)
+            if failure is not None and now < failure.expires:
+                raise copy.copy(failure.error)
+            return None, flight or self._take_off(key), flight is None
+
+    def _take_off(self, key: K) -> Future[Lease[V]]:
+        flight = self._flights[key] = Future()
+        return flight
+
+    def _fresh(self, key: K, now: float, max_age: float | None, settled: bool) -> _Entry[V] | None:
         entry = self._entries.get(key)
-        now = self._clock()
-        if entry is None or now >= entry.expires:
+        if entry is None or not entry.serves(now):
             return None
         if max_age is not None and now - entry.loaded >= max_age:
+            return None
+        if self._refresher is None and now >= max(entry.until, entry.renew):
+            return None  # in an outage, and nobody else would make the next attempt
+        if settled and now >= (entry.renew if entry.failing else entry.loaded + entry.age * _SETTLED):
             return None
         self._entries.move_to_end(key)
         return entry
 
-    def _fly(self, key: K, load: Callable[[], V], flight: Future[tuple[V, float]]) -> tuple[V, float]:
+    def _kept(self, key: K) -> Lease[V] | None:
+        with self._lock:
+            entry = self._entries.get(key)
+            now = self._clock()
+            return None if entry is None or not entry.serves(now) else entry.lease(now)
+
+    def _renew(self, key: K, load: Callable[[], V], flight: Future[Lease[V]]) -> None:
+        """Load in the background. Whoever comes meanwhile is served what there is."""
+
+        def work() -> None:
+            try:
+                self._fly(key, load, flight, insist=False)
+            except CsfleError as error:
+                _logger.info("loading anew in the background failed (%s)", error.code)
+            except Exception as error:  # noqa: BLE001 - a bug in a driver must not end the refresher
+                _logger.warning("loading anew in the background failed (%s)", type(error).__name__)
+
+        assert self._refresher is not None  # noqa: S101 - who begins a renewal has seen it
+        if not self._refresher.submit(work):
+            with self._lock:
+                self._flights.pop(key, None)
+            flight.set_exception(_AbandonedError())
+
+    def _fly(self, key: K, load: Callable[[], V], flight: Future[Lease[V]], *, insist: bool) -> Lease[V]:
+        """Load, and land the flight. In an outage an older value is kept, and given unless one insists."""
         started = self._clock()
         try:
             entry = self._entry(load(), started)
         except CsfleError as error:
-            with self._lock:
-                self.loads += 1
-                self._entries.pop(key, None)
-                if self._missing_ttl > 0 and not self._closed:
-                    self._failures[key] = _Failure(copy.copy(error), self._clock() + self._missing_ttl)
-                    self._failures.move_to_end(key)
-                    _trim(self._failures, self._size)
-                self._flights.pop(key, None)
-            flight.set_exception(copy.copy(error))
-            raise
+            kept = self._failed(key, error)
+            if kept is None or insist:
+                flight.set_exception(copy.copy(error))
+                raise
+            flight.set_result(kept)
+            return kept
         except BaseException:
             # Nothing was learnt (an interrupt, a bug): whoever waits tries for itself.
             with self._lock:
@@ -174,14 +305,40 @@ class LoadingCache(Generic[K, V]):
             if not self._closed:
                 self._store(key, entry)
             self._flights.pop(key, None)
-        flight.set_result((entry.value, entry.expires))
-        return entry.value, entry.expires
+        lease = entry.lease(started)
+        flight.set_result(lease)
+        return lease
+
+    def _failed(self, key: K, error: CsfleError) -> Lease[V] | None:
+        """What an unsuccessful load leaves: the older value where it may go on, else the failure."""
+        with self._lock:
+            self.loads += 1
+            self._flights.pop(key, None)
+            now = self._clock()
+            if self._missing_ttl > 0 and not self._closed:
+                self._failures[key] = _Failure(copy.copy(error), now + self._missing_ttl)
+                self._failures.move_to_end(key)
+                _trim(self._failures, self._size)
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            outage = error.code in OUTAGE_CODES
+            if (outage and now < entry.end) or (error.code in _UNCLEAR_CODES and now < entry.until):
+                entry.failing = outage
+                entry.renew = now + max(self._missing_ttl, _RETRY_SEC)
+                return entry.lease(now)
+            del self._entries[key]
+            return None
 
     def _entry(self, value: V, started: float) -> _Entry[V]:
-        expires = started + self._ttl
-        if self._expires is not None:
-            expires = min(expires, self._expires(value))
-        return _Entry(value, started, expires)
+        until, end = started + self._ttl, started + self._ttl + self._stale
+        if self._limits is not None:
+            own = self._limits(value)
+            until, end = min(until, own.until), min(end, own.end)
+        renew = until
+        if self._refresher is not None and started < until < float("inf"):
+            renew = started + (until - started) * random.uniform(_RENEW_FROM, _RENEW_TO)  # noqa: S311
+        return _Entry(value, started, renew, until, end)
 
     def _store(self, key: K, entry: _Entry[V]) -> None:
         self._entries[key] = entry

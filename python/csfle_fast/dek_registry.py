@@ -22,7 +22,7 @@ from confluent_kafka.schema_registry.rules.encryption.dek_registry.mock_dek_regi
 )
 
 from csfle_fast.mock import is_mock, mock_dek_client
-from csfle_fast.registry_errors import bad_answer, status_of
+from csfle_fast.registry_errors import bad_answer, status_of, use_kek
 from csfle_fast.registry_requests import RegistryRequests
 
 __all__ = ["LATEST", "Dek", "DekRegistry", "Kek", "dek_registry"]
@@ -128,20 +128,25 @@ class _HttpDekRegistry(_Store):
         query: dict[str, object] = {"deleted": deleted} | ({} if context is None else {"context": context})
         path = f"{_BASE}/{_quoted(name)}"
         what = f"Kek:{name}"
-        return self._requests.ask_unless(404, what, lambda: _kek(self._http.get(path, query), what))
+        needs = use_kek(name, writing=False)
+        return self._requests.ask_unless(404, what, lambda: _kek(self._http.get(path, query), what), needs)
 
     def create_kek(self, name: str, context: str | None, kms_type: str, kms_key_id: str) -> Kek | None:
         body = {"name": name, "kmsType": kms_type, "kmsKeyId": kms_key_id, "shared": False}
         path = _BASE if context is None else f"{_BASE}?context={_quoted(context)}"
         what = f"Kek:{name} (to be created)"
-        return self._requests.ask_unless(409, what, lambda: _kek(self._http.post(path, body), what))
+        needs = use_kek(name, writing=True)
+        return self._requests.ask_unless(409, what, lambda: _kek(self._http.post(path, body), what), needs)
 
     def get_dek(self, kek: str, subject: str, algorithm: str, version: int, deleted: bool) -> Dek | None:
         path = f"{_BASE}/{_quoted(kek)}/deks/{_quoted(subject)}/versions/{version}"
         query = {"algorithm": algorithm, "deleted": deleted}
         what = _dek_name(kek, subject, version)
         return self._requests.ask_unless(
-            404, what, lambda: _dek(self._http.get(path, query), what, algorithm, version)
+            404,
+            what,
+            lambda: _dek(self._http.get(path, query), what, algorithm, version),
+            use_kek(kek, writing=False),
         )
 
     def create_dek(
@@ -152,7 +157,10 @@ class _HttpDekRegistry(_Store):
             body["encryptedKeyMaterial"] = base64.b64encode(wrapped).decode()
         what = f"{_dek_name(kek, subject, version)} (to be created)"
         return self._requests.ask_unless(
-            409, what, lambda: _dek(self._post_dek(kek, subject, body), what, algorithm, version)
+            409,
+            what,
+            lambda: _dek(self._post_dek(kek, subject, body), what, algorithm, version),
+            use_kek(kek, writing=True),
         )
 
     def _post_dek(self, kek: str, subject: str, body: dict[str, object]) -> object:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import dataclass
+from typing import Any
 
-from csfle_fast._core import Cipher, Seals, generate_key
+from csfle_fast._core import Cipher, generate_key
 from csfle_fast.dek_registry import Dek, DekRegistry, Kek
 from csfle_fast.errors import KeyServiceError
 from csfle_fast.kms.wrapper import DekWrapper
 from csfle_fast.rules import EncryptRule
 from csfle_fast.seals import KeyName, SealCounts
+from csfle_fast.settings import Settings
 
 __all__ = ["FIRST_VERSION", "DekId", "Deks"]
 
@@ -50,13 +52,14 @@ class Deks:
     Args:
         registry: where they are stored.
         wrapper: the KMS.
-        provider: who seals and opens, as in the settings.
+        settings: who seals and opens, and the budget of seals.
     """
 
-    def __init__(self, registry: DekRegistry, wrapper: DekWrapper, provider: str) -> None:
+    def __init__(self, registry: DekRegistry, wrapper: DekWrapper, settings: Settings) -> None:
         self._registry = registry
         self._wrapper = wrapper
-        self._provider = provider
+        self._provider = settings.crypto_provider
+        self._max_seals = settings.seal_budget
         self._counts = SealCounts()
         self._created = 0
         self._lock = threading.Lock()
@@ -98,10 +101,16 @@ class Deks:
             KeyServiceError: no_dek, wrong_key_length, bad_key_proto.
             KmsError: the DEK cannot be unwrapped.
         """
-        return self._cipher(kek, subject, dek, self._unwrap(kek, subject, dek), Seals())
+        return self._cipher(kek, subject, dek, self._unwrap(kek, subject, dek))
 
-    def sealer(self, kek: Kek, subject: str, dek: Dek) -> Cipher:
+    def sealer(self, kek: Kek, subject: str, dek: Dek, *, strict: bool) -> Cipher:
         """The prepared DEK, to seal values with; it goes on counting for its key. The KMS is asked.
+
+        Args:
+            kek: its KEK.
+            subject: its subject.
+            dek: the DEK.
+            strict: whether values beyond its budget are refused, and not only told of.
 
         Raises:
             KeyServiceError: as for ``opener``.
@@ -109,7 +118,15 @@ class Deks:
         """
         proto = self._unwrap(kek, subject, dek)
         key = KeyName(kek.name, subject, dek.algorithm, dek.version, hashlib.sha256(proto).digest())
-        return self._cipher(kek, subject, dek, proto, self._counts.of(key))
+        # AES-SIV has no nonce that could come twice.
+        most = self._max_seals if dek.algorithm.endswith("_GCM") else None
+        return self._cipher(
+            kek, subject, dek, proto, seals=self._counts.of(key), max_seals=most, strict=strict
+        )
+
+    def seals(self) -> dict[str, int]:
+        """Values and bytes sealed with each DEK version so far, by the names in ``csfle_fast.metrics``."""
+        return self._counts.read()
 
     def reset_locks(self) -> None:
         """To be called in a forked child."""
@@ -123,9 +140,9 @@ class Deks:
             return self._wrapper.unwrap(kek, dek.wrapped)
         raise KeyServiceError("no_dek", f"Kek:{kek.name}, subject {subject}: the DEK is not wrapped")
 
-    def _cipher(self, kek: Kek, subject: str, dek: Dek, proto: bytes, seals: Seals) -> Cipher:
+    def _cipher(self, kek: Kek, subject: str, dek: Dek, proto: bytes, **budget: Any) -> Cipher:
         try:
-            return Cipher(dek.algorithm, proto, version=dek.version, provider=self._provider, seals=seals)
+            return Cipher(dek.algorithm, proto, version=dek.version, provider=self._provider, **budget)
         except KeyServiceError as error:
             failure = KeyServiceError(
                 error.code, f"Kek:{kek.name}, subject {subject}, DEK version {dek.version}: {error.message}"

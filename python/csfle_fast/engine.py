@@ -23,19 +23,22 @@ from csfle_fast.batches import (
 from csfle_fast.errors import BatchError, ConfigError, CsfleError, RowError
 from csfle_fast.explain import FieldPlan, explain
 from csfle_fast.keys import KeyService
-from csfle_fast.metrics import DEK_SEALS_PREFIX, Counters
+from csfle_fast.metrics import Counters
 from csfle_fast.objects import decode
 from csfle_fast.plans import Plans
 from csfle_fast.reading import ReadSide, ReadSides, ReadTarget
+from csfle_fast.refresher import Refresher
 from csfle_fast.registry import Registry
 from csfle_fast.results import Headers, PackedRows, Result
 from csfle_fast.rules import RulesToRun
+from csfle_fast.sealing import Done, seal
 from csfle_fast.settings import Settings
 from csfle_fast.writing import WriteSnapshot, WriteSnapshots, WriteTarget
 
 __all__ = ["Engine"]
 
 _Values = list[bytes | None]
+_NOTHING: Done = (0, 0, 0, 0, 0)
 
 #: Topics that snapshots are kept for, for reading and for writing.
 _MOST_TOPICS = 1_000
@@ -65,8 +68,9 @@ class Engine:
         conf: Mapping[str, object] | None = None,
     ) -> None:
         self._settings = Settings.parse(conf)
-        self._registry = Registry(schema_registry_client, settings=self._settings)
-        self._keys = KeyService(schema_registry_client, rule_conf, self._settings)
+        self._refresher = Refresher()
+        self._registry = Registry(schema_registry_client, settings=self._settings, refresher=self._refresher)
+        self._keys = KeyService(schema_registry_client, rule_conf, self._settings, refresher=self._refresher)
         self._plans = Plans(self._settings)
         self._counters = Counters()
         self._writes = WriteSnapshots(self._registry, self._keys, self._plans, _MOST_TOPICS)
@@ -115,11 +119,12 @@ class Engine:
         check_call(topic, field, threads, rules, framing)
         self._check_open()
         if nothing_in(batch, packed, length):
-            self._count_write(length, 0, length, (0, 0, 0, 0))
+            self._count_write(length, 0, length, _NOTHING)
             return nothing(length, packed, framing)
-        snapshot = self._write(WriteTarget(topic, field, schema_id, framing, False, rules), length)
-        values, faults, _, _, counts = snapshot.writer.encrypt(batch, fork.pool(), threads, packed)
-        self._count_write(length, len(faults), counts[3], counts)
+        target = WriteTarget(topic, field, schema_id, framing, False, rules)
+        snapshot = self._write(target)
+        values, faults, done = seal(self._writes, target, snapshot, batch, threads, packed)
+        self._count_write(length, len(faults), done[3], done)
         headers = headers_for(snapshot.header, range(length) if packed else values)
         return Result(packed_rows(values) if packed else values, row_errors(faults), headers=headers)
 
@@ -191,13 +196,14 @@ class Engine:
         check_call(topic, field, threads, rules, framing)
         self._check_open()
         if nothing_in(rows, False, len(rows)):
-            self._count_write(len(rows), 0, len(rows), (0, 0, 0, 0))
+            self._count_write(len(rows), 0, len(rows), _NOTHING)
             return nothing(len(rows), False, framing)
-        snapshot = self._write(WriteTarget(topic, field, None, framing, True, rules), len(rows))
+        target = WriteTarget(topic, field, None, framing, True, rules)
+        snapshot = self._write(target)
         assert snapshot.codec is not None  # noqa: S101 - a snapshot for rows has one
         encoded = snapshot.codec.encode(rows)
         batch = (encoded.buffer, encoded.offsets)
-        values, faults, _, _, counts = snapshot.writer.encrypt(batch, fork.pool(), threads, packed=False)
+        values, faults, done = seal(self._writes, target, snapshot, batch, threads, packed=False)
         errors = row_errors(faults, encoded.rows)
         if encoded.rows is not None:
             spread: _Values = [None] * len(rows)
@@ -205,7 +211,7 @@ class Engine:
                 spread[row] = value
             values = spread
             errors = sorted(errors + encoded.errors, key=lambda error: error.row)
-        self._count_write(len(rows), len(errors), encoded.tombstones, counts)
+        self._count_write(len(rows), len(errors), encoded.tombstones, done)
         return Result(values, errors, headers=headers_for(snapshot.header, values))
 
     def deserialize(
@@ -274,7 +280,7 @@ class Engine:
             raise ConfigError("mode is WRITE, READ or WRITEREAD")
         if mode != "READ":
             for rows in (False, True):
-                self._write(WriteTarget(topic, field, None, "prefix", rows), 1)
+                self._write(WriteTarget(topic, field, None, "prefix", rows))
         if mode != "WRITE":
             latest = self._registry.latest(self._registry.subject(topic, field))
             for rows in (False, True):
@@ -296,15 +302,14 @@ class Engine:
         stats = self._counters.read()
         stats.update(self._keys.counters())
         stats["registry_requests"] = self._registry.requests
-        for snapshot in self._writes.all():
-            for rule, key in zip(snapshot.compiled.rules, snapshot.keys, strict=True):
-                name = f"{rule.kek_name}/{snapshot.compiled.subject}/{rule.algorithm}/{key.version}"
-                stats[DEK_SEALS_PREFIX + name] = key.cipher.sealed
+        stats["background_refreshes"] = self._refresher.submitted
+        stats.update(self._keys.seals())
         return stats
 
     def close(self) -> None:
         """Forget every key. Later calls on batches are errors."""
         self._closed = True
+        self._refresher.close()
         self._writes.clear()
         self._reads.clear()
         self._keys.close()
@@ -319,6 +324,7 @@ class Engine:
 
     def reset_locks(self) -> None:
         """In a forked child: gives it locks that no thread of its parent holds."""
+        self._refresher.reset_locks()
         self._registry.reset_locks()
         self._keys.reset_locks()
         self._counters.reset_locks()
@@ -330,8 +336,8 @@ class Engine:
             self._writes.clear()
             raise CsfleError("engine_closed", "the Engine is closed")
 
-    def _write(self, target: WriteTarget, count: int) -> WriteSnapshot:
-        snapshot = self._writes.get(target, count)
+    def _write(self, target: WriteTarget) -> WriteSnapshot:
+        snapshot = self._writes.get(target)
         self._check_open()  # behind the making: a snapshot made while the Engine was closed is dropped
         return snapshot
 
@@ -369,14 +375,12 @@ class Engine:
         )
         return side, packed_rows(values) if packed else values, row_errors(faults), lanes
 
-    def _count_write(
-        self, rows: int, failed: int, tombstones: int, counts: tuple[int, int, int, int]
-    ) -> None:
+    def _count_write(self, rows: int, failed: int, tombstones: int, done: Done) -> None:
         self._counters.add(
             batches=1,
             rows_encrypted=rows - tombstones - failed,
             rows_failed=failed,
             tombstones=tombstones,
-            values_sealed=counts[0],
-            values_passed=counts[2],
+            values_sealed=done[0],
+            values_passed=done[2],
         )

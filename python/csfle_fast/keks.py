@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from csfle_fast.cache import LoadingCache
+from csfle_fast.cache import Lease, LoadingCache
 from csfle_fast.dek_registry import DekRegistry, Kek
 from csfle_fast.errors import KeyServiceError
 from csfle_fast.references import context_of
+from csfle_fast.refresher import Refresher
 from csfle_fast.rules import EncryptRule
 from csfle_fast.settings import Settings
 
@@ -22,14 +23,25 @@ class Keks:
         registry: where they are stored.
         settings: size and TTL of the cache.
         clock: monotonic seconds.
+        refresher: asks again ahead of time.
     """
 
-    def __init__(self, registry: DekRegistry, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        registry: DekRegistry,
+        settings: Settings,
+        clock: Callable[[], float],
+        refresher: Refresher | None,
+    ) -> None:
         self._registry = registry
         self._created = 0
         self._lock = threading.Lock()
         self._cache: LoadingCache[tuple[str, str | None, bool], Kek] = LoadingCache(
-            size=settings.kek_cache_size, ttl=settings.kek_cache_ttl_sec, clock=clock
+            size=settings.kek_cache_size,
+            ttl=settings.kek_cache_ttl_sec,
+            stale=settings.stale_if_error_sec,
+            clock=clock,
+            refresher=refresher,
         )
 
     @property
@@ -37,8 +49,8 @@ class Keks:
         """KEKs registered so far because a writer found none."""
         return self._created
 
-    def get_until(self, rule: EncryptRule, subject: str, *, writing: bool) -> tuple[Kek, float]:
-        """The KEK of a rule, and the monotonic second at which its entry has to be asked for again.
+    def lease(self, rule: EncryptRule, subject: str, *, writing: bool) -> Lease[Kek]:
+        """The KEK of a rule, and for how long a key may be built on it.
 
         Args:
             rule: the rule that runs; its KMS type and key id, where it has them, must be the entry's.
@@ -50,9 +62,12 @@ class Keks:
             RegistryError: the DEK registry refused or cannot be reached.
         """
         context = context_of(subject)
-        kek, until = self._cache.get_until(
-            (rule.kek_name, context, writing), lambda: self._load(rule, subject, context, writing)
+        lease = self._cache.lease(
+            (rule.kek_name, context, writing),
+            lambda: self._load(rule, subject, context, writing),
+            settled=True,
         )
+        kek = lease.value
         for name, ours, theirs in (
             ("type", rule.kms_type, kek.kms_type),
             ("key id", rule.kms_key_id, kek.kms_key_id),
@@ -62,7 +77,7 @@ class Keks:
                     "kek_mismatch",
                     f"rule {rule.name}: its KMS {name} is not that of Kek:{kek.name} in the registry",
                 )
-        return kek, until
+        return lease
 
     def reset_locks(self) -> None:
         """To be called in a forked child."""

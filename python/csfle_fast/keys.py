@@ -2,28 +2,44 @@
 
 KEK and DEK are read from the DEK registry; what writers create and rotate is ``writer_keys``.
 The KMS unwraps a DEK; its bytes go into the compiled core and are dropped here. Nothing is used
-for longer than its TTL or that of its KEK's entry, so a revoked KEK stops working.
+for longer than its TTL or that of its KEK's entry, so a revoked KEK stops working; while registry
+or KMS cannot be asked at all, for as long again as ``stale.if.error.sec`` says, and not beyond.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from csfle_fast._core import Cipher
-from csfle_fast.cache import LoadingCache
+from csfle_fast.cache import Lease, Limits, LoadingCache
 from csfle_fast.dek_registry import LATEST, dek_registry
 from csfle_fast.deks import FIRST_VERSION, DekId, Deks
 from csfle_fast.errors import KeyServiceError
 from csfle_fast.keks import Keks
 from csfle_fast.kms.wrapper import DekWrapper
+from csfle_fast.refresher import Refresher
 from csfle_fast.rules import EncryptRule
 from csfle_fast.settings import Settings
 from csfle_fast.writer_keys import WriterKey, WriterKeys
 
-__all__ = ["KeyService", "WriterKey"]
+__all__ = ["KeyService", "ReaderKey", "WriterKey"]
+
+
+@dataclass(frozen=True)
+class ReaderKey:
+    """The key that values of one DEK version are opened with.
+
+    Attributes:
+        cipher: the prepared DEK version.
+        limits: when the KEK's entry ends its use, in monotonic seconds.
+    """
+
+    cipher: Cipher
+    limits: Limits
 
 
 class KeyService:
@@ -35,6 +51,7 @@ class KeyService:
         settings: cache sizes, TTLs, the budget of seals, the crypto provider.
         clock: monotonic seconds.
         wall: seconds since 1970, against which a DEK's age is measured.
+        refresher: loads keys anew ahead of time; None loads them when they are over.
     """
 
     def __init__(
@@ -45,58 +62,64 @@ class KeyService:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        refresher: Refresher | None = None,
     ) -> None:
         self._registry = dek_registry(client)
         self._wrapper = DekWrapper(rule_conf, size=settings.kek_cache_size, clock=clock)
-        self._settings = settings
-        self._clock = clock
-        self._keks = Keks(self._registry, settings, clock)
-        self._deks = Deks(self._registry, self._wrapper, settings.crypto_provider)
+        self._keks = Keks(self._registry, settings, clock, refresher)
+        self._deks = Deks(self._registry, self._wrapper, settings)
         # Failures are remembered where a caller enters, not further in too: they would last twice as long.
-        self._writers = WriterKeys(self._keks, self._deks, settings, clock, wall)
-        size, ttl, missing = (
-            settings.dek_cache_size,
-            settings.dek_cache_ttl_sec,
-            settings.missing_cache_ttl_sec,
-        )
-        self._readers: LoadingCache[DekId, tuple[Cipher, float]] = LoadingCache(
-            size=size, ttl=ttl, missing_ttl=missing, clock=clock, expires=lambda found: found[1]
+        self._writers = WriterKeys(self._keks, self._deks, settings, clock, wall, refresher)
+        self._missing_ttl = settings.missing_cache_ttl_sec
+        self._readers: LoadingCache[DekId, ReaderKey] = LoadingCache(
+            size=settings.dek_cache_size,
+            ttl=settings.dek_cache_ttl_sec,
+            stale=settings.stale_if_error_sec,
+            missing_ttl=settings.missing_cache_ttl_sec,
+            clock=clock,
+            limits=lambda key: key.limits,
+            refresher=refresher,
         )
         self._latest: LoadingCache[DekId, int] = LoadingCache(
-            size=size, ttl=ttl, missing_ttl=missing, clock=clock
+            size=settings.dek_cache_size,
+            ttl=settings.dek_cache_ttl_sec,
+            stale=settings.stale_if_error_sec,
+            missing_ttl=settings.missing_cache_ttl_sec,
+            clock=clock,
         )
 
-    def writer_key(self, rule: EncryptRule, subject: str, seals: int = 1) -> WriterKey:
+    def writer_key(self, rule: EncryptRule, subject: str) -> Lease[WriterKey]:
         """The key to seal with; KEK and DEK are created where they do not exist.
 
         Args:
             rule: the rule that runs.
             subject: the subject, with its context if it has one.
-            seals: how many values are about to be sealed, for the budget of the DEK.
 
         Raises:
-            KeyServiceError: no_kek, kek_mismatch, no_dek, wrong_key_length, bad_key_proto, dek_exhausted.
+            KeyServiceError: no_kek, kek_mismatch, no_dek, wrong_key_length, bad_key_proto.
             KmsError: the KMS refused (code of its driver), or kms_failed, unknown_kms.
             RegistryError: the DEK registry refused or cannot be reached.
         """
-        return self._writers.get(rule, subject, seals)
+        return self._writers.lease(rule, subject)
 
-    def reader_key(self, rule: EncryptRule, subject: str, version: int | None = None) -> Cipher:
-        """The key that opens values of one DEK version, as ``reader_key_until`` gives it."""
-        return self.reader_key_until(rule, subject, version)[0]
+    def key_after(self, rule: EncryptRule, subject: str, spent: WriterKey) -> Lease[WriterKey]:
+        """The key to go on with where the budget of another has no room left: a version behind it.
 
-    def reader_key_until(
-        self, rule: EncryptRule, subject: str, version: int | None = None
-    ) -> tuple[Cipher, float]:
-        """The key that opens values of one DEK version, and until when. Creates nothing.
+        Raises:
+            KeyServiceError: dek_exhausted, the rule does not rotate or the settings do not let it; others
+                as for ``writer_key``.
+            KmsError: as for ``writer_key``.
+            RegistryError: as for ``writer_key``.
+        """
+        return self._writers.after(rule, subject, spent.version)
+
+    def reader_key(self, rule: EncryptRule, subject: str, version: int | None = None) -> Lease[ReaderKey]:
+        """The key that opens values of one DEK version. Creates nothing.
 
         Args:
             rule: the rule that runs.
             subject: the subject.
             version: the number from the value's prefix; None (version 1) where the rule does not rotate.
-
-        Returns:
-            The prepared key, and the monotonic second from which it may not be used without asking again.
 
         Raises:
             KeyServiceError: no_kek, kek_mismatch, no_dek, unknown_dek_version, wrong_key_length,
@@ -105,13 +128,9 @@ class KeyService:
             RegistryError: as for ``writer_key``.
         """
         number = FIRST_VERSION if version is None else version
-        wanted = DekId.of(rule, subject, number)
-        known = self._readers.peek(wanted)
-        if known is not None:
-            return known
-        if not self._may_exist(rule, subject, number):
-            raise _no_dek(rule, subject, number)
-        return self._readers.get(wanted, lambda: self._load_reader(rule, subject, number))
+        return self._readers.lease(
+            DekId.of(rule, subject, number), lambda: self._load_reader(rule, subject, number)
+        )
 
     def latest_known(self, rule: EncryptRule, subject: str) -> int | None:
         """The newest version number that the registry has named and that still holds; asks nobody."""
@@ -136,6 +155,10 @@ class KeyService:
             "key_loads": self._writers.loads + self._readers.loads,
         }
 
+    def seals(self) -> dict[str, int]:
+        """Values and bytes sealed, by the names in ``csfle_fast.metrics``, for each DEK version."""
+        return self._deks.seals()
+
     def reset_locks(self) -> None:
         """To be called in a forked child: replaces every lock."""
         for part in (
@@ -157,16 +180,17 @@ class KeyService:
         for part in (self._writers, self._readers, self._latest, self._keks, self._wrapper):
             part.close()
 
-    def _load_reader(self, rule: EncryptRule, subject: str, number: int) -> tuple[Cipher, float]:
-        until = self._clock() + self._settings.dek_cache_ttl_sec
-        kek, kek_until = self._keks.get_until(rule, subject, writing=False)
+    def _load_reader(self, rule: EncryptRule, subject: str, number: int) -> ReaderKey:
+        if not self._may_exist(rule, subject, number):
+            raise _no_dek(rule, subject, number)
+        kek = self._keks.lease(rule, subject, writing=False)
         dek = self._deks.find(rule, subject, number, deleted=True)
         if dek is None:
             raise _no_dek(rule, subject, number)
         latest = _latest_id(rule, subject)
         if number > (self._latest.peek(latest) or 0):
             self._latest.put(latest, number)
-        return self._deks.opener(kek, subject, dek), min(until, kek_until)
+        return ReaderKey(self._deks.opener(kek.value, subject, dek), Limits(kek.until, kek.end))
 
     def _may_exist(self, rule: EncryptRule, subject: str, number: int) -> bool:
         """Whether a version from the wire is worth a request: not below 1, nor above the newest plus one."""
@@ -175,7 +199,7 @@ class KeyService:
         if number <= self._latest_number(rule, subject, None) + 1:
             return True
         # Several rotations may have happened since; the newest is asked for again, but not for every value.
-        return number <= self._latest_number(rule, subject, self._settings.missing_cache_ttl_sec) + 1
+        return number <= self._latest_number(rule, subject, self._missing_ttl) + 1
 
     def _latest_number(self, rule: EncryptRule, subject: str, max_age: float | None) -> int:
         def load() -> int:

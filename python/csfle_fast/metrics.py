@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from types import MappingProxyType
 
-__all__ = ["DEK_SEALS_PREFIX", "METRICS", "Counters"]
+__all__ = ["DEK_BYTES_PREFIX", "DEK_SEALS_PREFIX", "METRICS", "Counters"]
 
 METRICS = MappingProxyType(
     {
@@ -23,6 +23,7 @@ METRICS = MappingProxyType(
         "misses": "schemas and DEK versions that a batch had to wait for",
         "registry_requests": "calls of the Schema Registry client, each of which may cost HTTP requests",
         "dek_registry_requests": "requests to the DEK registry",
+        "background_refreshes": "values of a registry or KMS asked for ahead of time, by no batch",
         "kms_calls": "wrap and unwrap calls to a KMS",
         "keks_created": "KEKs registered because a writer found none",
         "deks_created": "DEK versions registered, first ones and rotations",
@@ -34,6 +35,8 @@ METRICS = MappingProxyType(
 #: Keys ``dek_seals/<KEK>/<subject>/<algorithm>/<version>``: values sealed with one DEK version by this
 #: Engine. AES-GCM with random nonces is safe for 2^32 of them.
 DEK_SEALS_PREFIX = "dek_seals/"
+#: Keys ``dek_bytes/<KEK>/<subject>/<algorithm>/<version>``: bytes of text in those values.
+DEK_BYTES_PREFIX = "dek_bytes/"
 
 
 class Counters:

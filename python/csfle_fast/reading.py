@@ -105,14 +105,14 @@ class ReadSide:
         self.lanes: list[Lane] = []
         self.latest: Version | None = None
         self.latest_codec: Codec | None = None
-        #: Monotonic seconds until which what is loaded may be used.
+        #: Monotonic seconds from which what is loaded is to be asked for again.
         self.fresh_until = time.monotonic() + settings.dek_cache_ttl_sec
         #: Monotonic seconds at which refusals are forgotten.
         self._forget_at = _NEVER
         if settings.use_latest_version:
-            subject, subject_until = registry.subject_until(topic, part)
-            self.latest, latest_until = registry.latest_until(subject)
-            self.fresh_until = min(self.fresh_until, subject_until, latest_until)
+            subject, subject_renew = registry.subject_until(topic, part)
+            self.latest, latest_renew = registry.latest_until(subject)
+            self.fresh_until = min(self.fresh_until, subject_renew, latest_renew)
             if rows:
                 self.latest_codec = self._latest_codec(self.latest)
         self._reader = self._snapshot()
@@ -217,8 +217,8 @@ class ReadSide:
     def _lane(self, name: int | bytes) -> Lane:
         registry, topic, part = self._registry, self._topic, self._part
         try:
-            (subject, until), known = registry.subject_until(topic, part), True
-            self.fresh_until = min(self.fresh_until, until)
+            (subject, renew), known = registry.subject_until(topic, part), True
+            self.fresh_until = min(self.fresh_until, renew)
         except ConfigError as error:
             if error.code != "bad_strategy":
                 raise
@@ -246,14 +246,15 @@ class ReadSide:
             if away is not None:
                 raise away
             number = version if settled.rotated else None
-            deks.loaded[version], until = self._keys.reader_key_until(settled, subject, number)
+            key, renew, _, _ = self._keys.reader_key(settled, subject, number)
+            deks.loaded[version] = key.cipher
         except CsfleError as error:
             deks.refused[version] = error
             self._remember_refusal()
             if error.code == "unknown_dek_version":
                 deks.latest = self._keys.latest_known(settled, subject)
             return error
-        self.fresh_until = min(self.fresh_until, until)
+        self.fresh_until = min(self.fresh_until, renew)
         return None
 
     def _remember_refusal(self) -> None:

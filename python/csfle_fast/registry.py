@@ -22,7 +22,8 @@ from csfle_fast.cache import LoadingCache
 from csfle_fast.errors import ConfigError, RegistryError, SchemaError
 from csfle_fast.mock import is_mock
 from csfle_fast.references import resolve_references
-from csfle_fast.registry_errors import NOT_FOUND, bad_answer
+from csfle_fast.refresher import Refresher
+from csfle_fast.registry_errors import NOT_FOUND, bad_answer, read_subject
 from csfle_fast.registry_requests import RegistryRequests
 from csfle_fast.rules import RuleSet, parse_rule_set
 from csfle_fast.settings import Settings
@@ -69,6 +70,7 @@ class Registry:
         client: confluent-kafka's SchemaRegistryClient; it stays the user's and is never closed here.
         settings: cache sizes, TTLs and the subject name strategy.
         clock: monotonic seconds.
+        refresher: asks again for latest versions ahead of time; None asks when they are over.
 
     Raises:
         ConfigError: ``client`` is not such a client.
@@ -80,6 +82,7 @@ class Registry:
         *,
         settings: Settings,
         clock: Callable[[], float] = time.monotonic,
+        refresher: Refresher | None = None,
     ) -> None:
         if not isinstance(client, SchemaRegistryClient):
             raise ConfigError(
@@ -89,7 +92,12 @@ class Registry:
         self._requests = RegistryRequests()
         size, missing = settings.schema_cache_size, settings.missing_cache_ttl_sec
         self._latest: LoadingCache[str, Version] = LoadingCache(
-            size=size, ttl=settings.latest_cache_ttl_sec, missing_ttl=missing, clock=clock
+            size=size,
+            ttl=settings.latest_cache_ttl_sec,
+            stale=settings.stale_if_error_sec,
+            missing_ttl=missing,
+            clock=clock,
+            refresher=refresher,
         )
         # What an id or a GUID names never changes, so only the bound ends the life of these.
         self._by_id: LoadingCache[tuple[str, int], Version] = LoadingCache(
@@ -101,7 +109,7 @@ class Registry:
         self._members: LoadingCache[tuple[str, int], Version] = LoadingCache(
             size=size, ttl=float("inf"), missing_ttl=missing, clock=clock
         )
-        self._names = SubjectNames(client, settings, self._requests.ask, clock)
+        self._names = SubjectNames(client, settings, self._requests.ask, clock, refresher)
 
     @property
     def requests(self) -> int:
@@ -125,7 +133,7 @@ class Registry:
     def subject_until(
         self, topic: str, field: str = "value", record_name: str | None = None
     ) -> tuple[str, float]:
-        """As ``subject``, with the monotonic seconds until which the answer holds.
+        """As ``subject``, with the monotonic seconds from which to ask again.
 
         That is infinity where the name follows from the arguments alone.
 
@@ -136,7 +144,7 @@ class Registry:
         return self._names.subject_until(topic, field, record_name)
 
     def latest(self, subject: str) -> Version:
-        """The subject's latest version, never older than ``latest.cache.ttl.sec``.
+        """The subject's latest version, never older than ``latest.cache.ttl.sec`` while the registry answers.
 
         Raises:
             RegistryError: unknown_subject, unreachable, unauthorized, ...
@@ -145,7 +153,7 @@ class Registry:
         return self.latest_until(subject)[0]
 
     def latest_until(self, subject: str) -> tuple[Version, float]:
-        """As ``latest``, with the monotonic seconds until which it is the answer.
+        """As ``latest``, with the monotonic seconds from which to ask again.
 
         Raises:
             RegistryError: as for ``latest``.
@@ -187,10 +195,10 @@ class Registry:
             cache.reset_locks()
         self._names.reset_locks()
 
-    def _find(self, what: str, call: Callable[[], T], missing: RegistryError) -> T:
+    def _find(self, subject: str, what: str, call: Callable[[], T], missing: RegistryError) -> T:
         """As ``RegistryRequests.ask``; where the registry does not have that, ``missing`` is raised."""
         try:
-            return self._requests.ask(what, call)
+            return self._requests.ask(what, call, read_subject(subject))
         except RegistryError as error:
             if error.code not in NOT_FOUND:
                 raise
@@ -201,6 +209,7 @@ class Registry:
         # get_version("latest") is the one call that the client never answers from a cache;
         # its get_latest_version keeps the first answer for ever unless it was told otherwise.
         found = self._find(
+            subject,
             what,
             lambda: self._client.get_version(subject, "latest"),
             RegistryError("unknown_subject", f"subject {subject} is not in the registry"),
@@ -213,6 +222,7 @@ class Registry:
                 return known
         what = f"schema id {schema_id} (subject {subject})"
         found = self._find(
+            subject,
             what,
             lambda: self._client.get_schema(schema_id, subject),
             RegistryError("unknown_schema_id", f"schema id {schema_id} is not in the registry"),
@@ -226,6 +236,7 @@ class Registry:
             return known
         what = f"schema GUID {text}"
         found = self._find(
+            subject,
             what,
             lambda: self._client.get_schema_by_guid(text),
             RegistryError("unknown_schema_guid", f"{what} is not in the registry"),
@@ -238,7 +249,7 @@ class Registry:
             return latest
         for number in self._candidates(subject, schema_id):
             one = f"version {number} of subject {subject}"
-            found = self._requests.ask(one, lambda number=number: self._client.get_version(subject, number))  # type: ignore[misc]
+            found = self._numbered(one, subject, number)
             if found.schema_id == schema_id:
                 return self._registered(found, subject, one)
         raise RegistryError(
@@ -250,7 +261,9 @@ class Registry:
         if not is_mock(self._client):  # its class inherits the call, and would make it over HTTP
             what = f"versions of schema id {schema_id} in subject {subject}"
             try:
-                pairs = self._requests.ask(what, lambda: self._client.get_schema_versions(schema_id, subject))
+                pairs = self._requests.ask(
+                    what, lambda: self._client.get_schema_versions(schema_id, subject), read_subject(subject)
+                )
             except RegistryError as error:
                 if error.code == "unknown_schema":
                     return []
@@ -262,7 +275,13 @@ class Registry:
         # A registry that does not have that call is asked for each version, newest first: who pins a
         # schema pins a recent one.
         what = f"versions of subject {subject}"
-        return sorted(self._requests.ask(what, lambda: self._client.get_versions(subject)), reverse=True)
+        numbers = self._requests.ask(what, lambda: self._client.get_versions(subject), read_subject(subject))
+        return sorted(numbers, reverse=True)
+
+    def _numbered(self, what: str, subject: str, number: int, *, deleted: bool = False) -> RegisteredSchema:
+        return self._requests.ask(
+            what, lambda: self._client.get_version(subject, number, deleted), read_subject(subject)
+        )
 
     def _registered(self, found: RegisteredSchema, subject: str, what: str) -> Version:
         if found.schema_id is None:
@@ -304,7 +323,7 @@ class Registry:
     def _fetch_reference(self, subject: str, number: int) -> Schema:
         what = f"version {number} of subject {subject} (a schema reference)"
         # deleted=True: a schema that is referred to stays readable after a soft delete.
-        schema = self._requests.ask(what, lambda: self._client.get_version(subject, number, True)).schema
+        schema = self._numbered(what, subject, number, deleted=True).schema
         _avro_text(schema, what)
         return schema
 

@@ -6,11 +6,13 @@ error number are enough to look it up.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from confluent_kafka.schema_registry.error import OAuthTokenError, SchemaRegistryError
 
 from csfle_fast.errors import RegistryError
 
-__all__ = ["NOT_FOUND", "bad_answer", "registry_error", "status_of"]
+__all__ = ["NOT_FOUND", "Binding", "bad_answer", "read_subject", "registry_error", "status_of", "use_kek"]
 
 #: Codes of a 404, whatever error number it came with.
 NOT_FOUND = frozenset({"not_found", "unknown_key", "unknown_schema", "unknown_subject", "unknown_version"})
@@ -35,6 +37,28 @@ _BY_STATUS = {
 }
 
 
+class Binding(NamedTuple):
+    """What a principal needs for a request, in the words of Confluent's role bindings.
+
+    Attributes:
+        role: the least role that is enough.
+        resource: ``Subject:<name>`` or ``Kek:<name>``; a DEK has no bindings of its own.
+    """
+
+    role: str
+    resource: str
+
+
+def read_subject(subject: str) -> Binding:
+    """For reading a subject's versions."""
+    return Binding("DeveloperRead", f"Subject:{subject}")
+
+
+def use_kek(name: str, *, writing: bool) -> Binding:
+    """For reading a KEK and its DEKs, or for creating them."""
+    return Binding("DeveloperWrite" if writing else "DeveloperRead", f"Kek:{name}")
+
+
 def status_of(error: BaseException) -> int | None:
     """HTTP status of a registry's refusal, None for any other failure."""
     return error.http_status_code if isinstance(error, SchemaRegistryError) else None
@@ -45,12 +69,13 @@ def bad_answer(what: str, why: str) -> RegistryError:
     return RegistryError("bad_answer", f"{what}: the registry's answer cannot be used ({why})")
 
 
-def registry_error(error: Exception, what: str) -> RegistryError:
+def registry_error(error: Exception, what: str, needs: Binding | None = None) -> RegistryError:
     """The RegistryError for ``error``.
 
     Args:
         error: what a client of confluent-kafka raised.
         what: what was asked for, naming subject, schema id or ``Kek:<name>``.
+        needs: what the client's principal needs for it.
 
     Returns:
         An error to be raised ``from None``; its code is one of unauthorized, forbidden, unknown_subject,
@@ -63,10 +88,30 @@ def registry_error(error: Exception, what: str) -> RegistryError:
         code = _BY_NUMBER.get(number) or _BY_STATUS.get(status)
         if code is None:
             code = "registry_failed" if status >= 500 else "registry_refused"
-        return RegistryError(code, f"{what}: the registry refused (HTTP {status}, error {number})")
+        message = f"{what}: the registry refused (HTTP {status}, error {number}){_remedy(code, needs)}"
+        return RegistryError(code, message)
     if isinstance(error, OAuthTokenError):
         return RegistryError("unauthorized", f"{what}: no token for the registry could be obtained")
     if isinstance(error, ValueError | TypeError | LookupError | AttributeError):
         # Raised while the client takes an answer apart: not JSON, an unknown rule mode, a list for a dict.
         return bad_answer(what, type(error).__name__)
     return RegistryError("unreachable", f"{what}: the registry cannot be reached ({type(error).__name__})")
+
+
+def _remedy(code: str, needs: Binding | None) -> str:
+    """What is missing, and who can give it; empty where that cannot be told."""
+    if needs is None:
+        return ""
+    binding = f"{needs.role} on {needs.resource}"
+    if code == "unauthorized":
+        return f"; the client's credentials were not accepted; their principal needs {binding}"
+    if code == "forbidden":
+        return (
+            f"; the client's principal lacks {binding}, which who administers access to the registry grants"
+        )
+    if code == "dek_generation_forbidden":
+        return (
+            f"; the KEK is shared, and its KMS did not let the registry use the key: who administers the key "
+            f"of {needs.resource} in the KMS grants the registry's own identity encrypt and decrypt"
+        )
+    return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from csfle_fast.errors import CsfleError, RegistryError
-from csfle_fast.registry_errors import registry_error, status_of
+from csfle_fast.registry_errors import Binding, registry_error, status_of
 
 __all__ = ["RegistryRequests"]
 
@@ -42,24 +42,27 @@ class RegistryRequests:
         """To be called in a forked child."""
         self._lock = threading.Lock()
 
-    def ask(self, what: str, call: Callable[[], T]) -> T:
+    def ask(self, what: str, call: Callable[[], T], needs: Binding | None = None) -> T:
         """What ``call`` returns.
 
         Args:
             what: what is asked for, as an error names it.
             call: makes one request.
+            needs: what the client's principal needs for it.
 
         Raises:
             RegistryError: the registry refused or cannot be reached.
         """
-        answer = self._try(what, call)
+        answer = self._try(what, call, needs)
         if isinstance(answer, _Refusal):
             raise answer.error
         return answer
 
-    def ask_unless(self, status: int, what: str, call: Callable[[], T]) -> T | None:
+    def ask_unless(
+        self, status: int, what: str, call: Callable[[], T], needs: Binding | None = None
+    ) -> T | None:
         """As ``ask``, but None where the registry refuses with this HTTP status."""
-        answer = self._try(what, call)
+        answer = self._try(what, call, needs)
         if not isinstance(answer, _Refusal):
             return answer
         # A registry that is full says 409 too, and that does not mean that somebody else was first.
@@ -67,7 +70,7 @@ class RegistryRequests:
             return None
         raise answer.error
 
-    def _try(self, what: str, call: Callable[[], T]) -> T | _Refusal:
+    def _try(self, what: str, call: Callable[[], T], needs: Binding | None) -> T | _Refusal:
         self.count()
         try:
             return call()
@@ -76,4 +79,4 @@ class RegistryRequests:
         except Exception as error:  # noqa: BLE001 - whatever the client raises becomes a typed error
             # Raised by the caller, so that the foreign exception, which may hold headers or keys,
             # does not hang on it.
-            return _Refusal(registry_error(error, what), status_of(error))
+            return _Refusal(registry_error(error, what, needs), status_of(error))

@@ -8,9 +8,11 @@ eviction from a cache makes one start anew.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import NamedTuple
 
 from csfle_fast._core import Seals
+from csfle_fast.metrics import DEK_BYTES_PREFIX, DEK_SEALS_PREFIX
 
 __all__ = ["KeyName", "SealCounts"]
 
@@ -54,9 +56,20 @@ class SealCounts:
             count = self._counts.get(key)
             if count is None:
                 if len(self._counts) >= self._size:
-                    del self._counts[min(self._counts, key=lambda held: self._counts[held].count)]
+                    del self._counts[min(self._counts, key=lambda held: self._counts[held].values)]
                 count = self._counts[key] = Seals()
             return count
+
+    def read(self) -> dict[str, int]:
+        """Values and bytes by the names in ``csfle_fast.metrics``; of keys of one name, together."""
+        with self._lock:
+            counts = list(self._counts.items())
+        found: Counter[str] = Counter()
+        for key, seals in counts:
+            name = f"{key.kek_name}/{key.subject}/{key.algorithm}/{key.version}"
+            found[DEK_SEALS_PREFIX + name] += seals.values
+            found[DEK_BYTES_PREFIX + name] += seals.bytes
+        return dict(found)
 
     def reset_locks(self) -> None:
         """To be called in a forked child."""

@@ -18,6 +18,7 @@ __all__ = ["RULE_OVERRIDES", "SETTINGS", "RuleOverride", "Setting", "Settings"]
 
 _MAX_MISSING_TTL_SEC = 10.0
 _MAX_CACHE_SIZE = 1_000_000
+_MAX_PRODUCERS = 1_000_000
 _OVERRIDE_PREFIX = "rule.executors."
 #: Every rule, and every rule of one type, as keys of the overrides (the worker properties of Kafka Connect).
 _DEFAULT_OVERRIDE = "_default_"
@@ -180,16 +181,27 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("dek.cache.size", "int", 10_000, "Most DEK versions kept.", _size(_MAX_CACHE_SIZE)),
     Setting(
+        "stale.if.error.sec", "seconds, 0 to 86400", 300.0,
+        "How long, beyond its TTL, what was learnt of a registry or a KMS is used while they cannot be "
+        "asked (no connection, no answer in time, throttling, a fault of theirs). A refusal ends it at once.",
+        _seconds(0, 86_400),
+    ),
+    Setting(
         "dek.max.seals", "int, up to 2^32", 2**32,
-        "AES-GCM values that one DEK version may seal by this Engine. With rotation a new version starts "
-        "early; without, see dek.max.seals.action.",
+        "AES-GCM values that one DEK version may seal, by all producers together.",
         _size(2**32),
     ),
     Setting(
-        "dek.max.seals.action", "warn or stop", "warn",
-        "What happens at dek.max.seals where the rule does not rotate its DEK, or where one batch needs "
-        "more than a whole DEK may seal.",
-        _one_of("warn", "stop"),
+        "dek.max.seals.producers", "int", 1,
+        "How many Engines seal with the same DEKs: each may use its part of dek.max.seals.",
+        _size(_MAX_PRODUCERS),
+    ),
+    Setting(
+        "dek.max.seals.action", "rotate, warn or error", "rotate",
+        "What happens when that is used up: rotate = a rule with encrypt.dek.expiry.days gets its next DEK "
+        "version early, any other warns; warn = a warning, and more is sealed; error = no batch is sealed "
+        "(dek_exhausted) until the DEK's age makes it rotate.",
+        _one_of("rotate", "warn", "error"),
     ),
 )  # fmt: skip
 
@@ -228,8 +240,10 @@ class Settings:
     kek_cache_size: int = 1_000
     dek_cache_ttl_sec: float = 300.0
     dek_cache_size: int = 10_000
+    stale_if_error_sec: float = 300.0
     dek_max_seals: int = 2**32
-    dek_max_seals_action: str = "warn"
+    dek_max_seals_producers: int = 1
+    dek_max_seals_action: str = "rotate"
     rule_overrides: Mapping[str, RuleOverride] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
@@ -250,10 +264,17 @@ class Settings:
                 values[known[name].attribute] = known[name].parse(name, value)
             elif not _parse_override(name, value, overrides):
                 raise ConfigError(_unknown(name, known), "unknown_setting")
+        if values.get("dek_max_seals_producers", 1) > values.get("dek_max_seals", 2**32):
+            raise ConfigError("setting dek.max.seals must be at least dek.max.seals.producers")
         return cls(
             **values,
             rule_overrides=MappingProxyType({who: RuleOverride(**what) for who, what in overrides.items()}),
         )
+
+    @property
+    def seal_budget(self) -> int:
+        """AES-GCM values that one Engine may seal with one DEK version."""
+        return self.dek_max_seals // self.dek_max_seals_producers
 
     def rule_override(self, rule_name: str, rule_type: str) -> RuleOverride:
         """What holds for one rule: by its name, else by its type, else by default."""

@@ -11,6 +11,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from csfle_fast.cache import LoadingCache
 from csfle_fast.errors import ConfigError, CsfleError, RegistryError
+from csfle_fast.refresher import Refresher
 from csfle_fast.registry_errors import NOT_FOUND
 from csfle_fast.settings import Settings
 
@@ -33,10 +34,16 @@ class SubjectNames:
         settings: strategy, fallback, cluster id.
         ask: how the client is called.
         clock: monotonic seconds.
+        refresher: asks again ahead of time.
     """
 
     def __init__(
-        self, client: SchemaRegistryClient, settings: Settings, ask: _Ask, clock: Callable[[], float]
+        self,
+        client: SchemaRegistryClient,
+        settings: Settings,
+        ask: _Ask,
+        clock: Callable[[], float],
+        refresher: Refresher | None = None,
     ) -> None:
         self._client = client
         self._strategy = settings.subject_name_strategy
@@ -48,12 +55,14 @@ class SubjectNames:
         self._cache: LoadingCache[tuple[str, str, str | None], str] = LoadingCache(
             size=settings.schema_cache_size,
             ttl=self._ttl,
+            stale=settings.stale_if_error_sec,
             missing_ttl=settings.missing_cache_ttl_sec,
             clock=clock,
+            refresher=refresher,
         )
 
     def subject_until(self, topic: str, field: str, record_name: str | None) -> tuple[str, float]:
-        """The subject, and until when, in monotonic seconds, the answer holds; see ``Registry.subject``."""
+        """The subject, and the monotonic seconds from which to ask again; see ``Registry.subject``."""
         check_field(field)
         strategy = self._strategy
         if callable(strategy):

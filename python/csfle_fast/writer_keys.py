@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from csfle_fast._core import Cipher
-from csfle_fast.cache import LoadingCache
+from csfle_fast.cache import Lease, Limits, LoadingCache
 from csfle_fast.dek_registry import LATEST, Dek, Kek
 from csfle_fast.deks import FIRST_VERSION, DekId, Deks
 from csfle_fast.errors import KeyServiceError, RegistryError
 from csfle_fast.keks import Keks
+from csfle_fast.refresher import Refresher
 from csfle_fast.rules import EncryptRule
 from csfle_fast.settings import Settings
 
@@ -23,7 +23,6 @@ _logger = logging.getLogger(__name__)
 _MS_PER_DAY = 86_400_000
 #: A writer that could not replace an expired DEK uses it and tries again after so many seconds.
 _RETRY_AFTER_SEC = 10.0
-_UNLIMITED = 2**63
 
 
 @dataclass(frozen=True)
@@ -31,23 +30,19 @@ class WriterKey:
     """The key that new values are sealed with.
 
     Attributes:
-        cipher: the prepared DEK version.
-        version: its number.
-        fresh_until: monotonic seconds; ask the key service again from then on.
-        max_seals: how many values this DEK version may seal by one Engine.
+        cipher: the prepared DEK version, with its budget.
+        limits: when the KEK's entry or the DEK's age ends its use, in monotonic seconds.
         provisional: the DEK is past its age and could not be replaced; it is tried again soon.
     """
 
     cipher: Cipher
-    version: int
-    fresh_until: float
-    max_seals: int = _UNLIMITED
+    limits: Limits
     provisional: bool = False
 
     @property
-    def seals_left(self) -> int:
-        """Values that may still be sealed with it."""
-        return max(0, self.max_seals - self.cipher.sealed)
+    def version(self) -> int:
+        """Number of the DEK version."""
+        return self.cipher.version
 
 
 class WriterKeys:
@@ -59,6 +54,7 @@ class WriterKeys:
         settings: size and TTL of the cache, the budget of seals.
         clock: monotonic seconds.
         wall: seconds since 1970, against which a DEK's age is measured.
+        refresher: loads keys anew ahead of time.
     """
 
     def __init__(
@@ -68,20 +64,21 @@ class WriterKeys:
         settings: Settings,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        refresher: Refresher | None,
     ) -> None:
         self._keks = keks
         self._deks = deks
         self._settings = settings
         self._clock = clock
         self._wall = wall
-        self._warned: set[DekId] = set()
-        self._lock = threading.Lock()
         self._cache: LoadingCache[DekId, WriterKey] = LoadingCache(
             size=settings.dek_cache_size,
             ttl=settings.dek_cache_ttl_sec,
+            stale=settings.stale_if_error_sec,
             missing_ttl=settings.missing_cache_ttl_sec,
             clock=clock,
-            expires=lambda key: key.fresh_until,
+            limits=lambda key: key.limits,
+            refresher=refresher,
         )
 
     @property
@@ -94,23 +91,29 @@ class WriterKeys:
         """Keys that had to be loaded."""
         return self._cache.loads
 
-    def get(self, rule: EncryptRule, subject: str, seals: int) -> WriterKey:
+    def lease(self, rule: EncryptRule, subject: str) -> Lease[WriterKey]:
         """The key to seal with; see ``KeyService.writer_key``."""
+        return self._cache.lease(
+            DekId.of(rule, subject, rule.expiry_days), lambda: self._load(rule, subject, 0)
+        )
+
+    def after(self, rule: EncryptRule, subject: str, spent: int) -> Lease[WriterKey]:
+        """The key behind one whose budget is used up; see ``KeyService.key_after``."""
+        if not (rule.rotated and self._settings.dek_max_seals_action == "rotate"):
+            raise KeyServiceError(
+                "dek_exhausted",
+                f"rule {rule.name}, subject {subject}: DEK version {spent} under Kek:{rule.kek_name} has "
+                f"sealed the {self._settings.seal_budget} values of dek.max.seals",
+            )
         wanted = DekId.of(rule, subject, rule.expiry_days)
-        key = self._cache.get(wanted, lambda: self._load(rule, subject, 0))
-        if key.seals_left >= seals:
-            return key
-        # A fresh DEK that cannot afford a whole batch is not made better by another.
-        if rule.rotated and not key.provisional and key.seals_left < key.max_seals:
-            spent = key.version
-            key = self._cache.get(wanted, lambda: self._load(rule, subject, spent), max_age=0.0)
-        if key.seals_left < seals:
-            self._over_budget(rule, wanted, seals)
-        return key
+        lease = self.lease(rule, subject)
+        while lease.value.version <= spent:
+            # Again where a load that began before was waited for, which may end with the spent one.
+            lease = self._cache.lease(wanted, lambda: self._load(rule, subject, spent), max_age=0.0)
+        return lease
 
     def reset_locks(self) -> None:
         """To be called in a forked child."""
-        self._lock = threading.Lock()
         self._cache.reset_locks()
 
     def close(self) -> None:
@@ -122,30 +125,28 @@ class WriterKeys:
 
     def _load(self, rule: EncryptRule, subject: str, spent: int) -> WriterKey:
         """The newest DEK of a rotating rule, else version 1; made anew if missing, expired or ``spent``."""
-        fresh_until = self._clock() + self._settings.dek_cache_ttl_sec
-        kek, kek_until = self._keks.get_until(rule, subject, writing=True)
+        kek = self._keks.lease(rule, subject, writing=True)
         dek = self._find(rule, subject)
-        if dek is None or self._is_over(rule, dek, spent):
-            dek = self._next(kek, rule, subject, dek)
-        provisional = self._is_over(rule, dek, spent)
-        cipher = self._deks.sealer(kek, subject, dek)
+        if dek is None or self._is_expired(rule, dek) or dek.version <= spent:
+            dek = self._next(kek.value, rule, subject, dek, spent)
+        provisional = self._is_expired(rule, dek)
+        use_until = self._use_until(rule, dek, provisional)
         return WriterKey(
-            cipher=cipher,
-            version=dek.version,
-            fresh_until=min(fresh_until, kek_until, self._use_until(rule, dek, provisional)),
-            max_seals=self._settings.dek_max_seals if rule.algorithm.endswith("_GCM") else _UNLIMITED,
+            cipher=self._deks.sealer(kek.value, subject, dek, strict=self._is_strict(rule)),
+            limits=Limits(min(kek.until, use_until), kek.end),
             provisional=provisional,
         )
 
     def _find(self, rule: EncryptRule, subject: str) -> Dek | None:
         return self._deks.find(rule, subject, LATEST if rule.rotated else FIRST_VERSION, deleted=False)
 
-    def _next(self, kek: Kek, rule: EncryptRule, subject: str, old: Dek | None) -> Dek:
+    def _next(self, kek: Kek, rule: EncryptRule, subject: str, old: Dek | None, spent: int) -> Dek:
         number = FIRST_VERSION if old is None else old.version + 1
         try:
             made = self._deks.create(kek, rule, subject, number)
         except RegistryError as error:
-            if old is None:
+            # What is past its age may be used a little longer; what has sealed its last value may not.
+            if old is None or old.version <= spent:
                 raise
             _logger.warning(
                 "Kek:%s, subject %s: DEK version %d cannot be created (%s); version %d stays in use",
@@ -156,18 +157,24 @@ class WriterKeys:
             # Somebody else was first, and theirs is the key. The registry is asked anew: an answer
             # from before is the very DEK that was found too old.
             made = self._find(rule, subject) or old
-        if made is None:
+        if made is None or made.version <= spent:
             raise KeyServiceError(
                 "no_dek",
-                f"Kek:{kek.name}, subject {subject}: the registry says that the DEK exists and has none",
+                f"Kek:{kek.name}, subject {subject}: the registry says that DEK version {number} exists, "
+                "and does not have it",
             )
         return made
 
-    def _is_over(self, rule: EncryptRule, dek: Dek, spent: int) -> bool:
+    def _is_expired(self, rule: EncryptRule, dek: Dek) -> bool:
         if not rule.rotated:
             return False
         age_days = (int(self._wall() * 1000) - dek.created_ms) // _MS_PER_DAY
-        return age_days >= rule.expiry_days or dek.version <= spent
+        return age_days >= rule.expiry_days
+
+    def _is_strict(self, rule: EncryptRule) -> bool:
+        """Whether rows that the budget has no room for are held back."""
+        action = self._settings.dek_max_seals_action
+        return action == "error" or (action == "rotate" and rule.rotated)
 
     def _use_until(self, rule: EncryptRule, dek: Dek, provisional: bool) -> float:
         if not rule.rotated:
@@ -176,17 +183,3 @@ class WriterKeys:
             return self._clock() + _RETRY_AFTER_SEC
         left_ms = dek.created_ms + rule.expiry_days * _MS_PER_DAY - self._wall() * 1000
         return self._clock() + left_ms / 1000
-
-    def _over_budget(self, rule: EncryptRule, wanted: DekId, seals: int) -> None:
-        message = (
-            f"rule {rule.name}, subject {wanted.subject}: with {seals} more values the DEK under "
-            f"Kek:{rule.kek_name} seals more than the {self._settings.dek_max_seals} of dek.max.seals"
-            f"{'' if rule.rotated else '; with encrypt.dek.expiry.days it would rotate'}"
-        )
-        if self._settings.dek_max_seals_action == "stop":
-            raise KeyServiceError("dek_exhausted", message)
-        with self._lock:
-            told = wanted in self._warned
-            self._warned.add(wanted)
-        if not told:
-            _logger.warning(message)

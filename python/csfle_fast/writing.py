@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from csfle_fast._core import Writer
@@ -34,7 +34,7 @@ class WriteSnapshot:
         keys: the key of each rule.
         codec: for rows; None where only bodies are wanted.
         header: the header that names the schema, under header framing; None with a prefix.
-        fresh_until: monotonic seconds until which it may be used.
+        fresh_until: monotonic seconds from which to ask for another, or for the same again.
     """
 
     writer: Writer
@@ -75,21 +75,35 @@ class WriteSnapshots:
         self._snapshots: OrderedDict[WriteTarget, WriteSnapshot] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, target: WriteTarget, rows: int) -> WriteSnapshot:
-        """The snapshot for ``target``, which is about to seal so many rows.
+    def get(self, target: WriteTarget) -> WriteSnapshot:
+        """The snapshot for ``target``.
 
         Raises:
             CsfleError: schema, rules or keys cannot be had.
         """
         snapshot = self._snapshots.get(target)
-        if snapshot is None or time.monotonic() >= snapshot.fresh_until or not _affords(snapshot, rows):
-            snapshot = self._make(target, snapshot, rows)
+        if snapshot is None or time.monotonic() >= snapshot.fresh_until:
+            snapshot = self._make(target, snapshot)
         return snapshot
 
-    def all(self) -> list[WriteSnapshot]:
-        """Every snapshot that is kept."""
-        with self._lock:
-            return list(self._snapshots.values())
+    def after(self, target: WriteTarget, spent: WriteSnapshot) -> WriteSnapshot:
+        """The same snapshot with another key wherever the budget of its key has no room left.
+
+        Raises:
+            KeyServiceError: dek_exhausted, a rule has to stay with its key.
+            CsfleError: another key cannot be had.
+        """
+        compiled = spent.compiled
+        keys, until = list(spent.keys), spent.fresh_until
+        for place, (rule, key) in enumerate(zip(compiled.rules, spent.keys, strict=True)):
+            if key.cipher.exhausted:
+                lease = self._keys.key_after(rule, compiled.subject, key)
+                keys[place], until = lease.value, min(until, lease.renew)
+        frame, _ = _framing(spent.version, target)
+        writer = Writer(compiled.plan, [key.cipher for key in keys], frame)
+        snapshot = replace(spent, writer=writer, keys=tuple(keys), fresh_until=until)
+        self._keep(target, snapshot)
+        return snapshot
 
     def clear(self) -> None:
         """Forget every snapshot."""
@@ -100,10 +114,10 @@ class WriteSnapshots:
         """To be called in a forked child."""
         self._lock = threading.Lock()
 
-    def _make(self, target: WriteTarget, old: WriteSnapshot | None, rows: int) -> WriteSnapshot:
+    def _make(self, target: WriteTarget, old: WriteSnapshot | None) -> WriteSnapshot:
         registry = self._registry
-        subject, subject_until = registry.subject_until(target.topic, target.field)
-        latest, latest_until = registry.latest_until(subject)
+        subject, subject_renew = registry.subject_until(target.topic, target.field)
+        latest, latest_renew = registry.latest_until(subject)
         version = latest
         if target.schema_id is not None and target.schema_id != latest.schema_id:
             version = registry.member(subject, target.schema_id)
@@ -116,35 +130,28 @@ class WriteSnapshots:
         )
         # Keys are asked for on every rule run, also where no value will be sealed: Java and Go readers
         # look for the KEK of a record that holds none.
-        keys = tuple(
-            self._keys.writer_key(rule, subject, rows * places)
-            for rule, places in zip(compiled.rules, compiled.places, strict=True)
-        )
-        codec = None
-        if target.rows:
-            where = f"subject {subject}, schema id {version.schema_id}"
-            codec = same.codec if same else Codec(compiled.schema, where)
-        frame, header = _framing(version, target)
-        snapshot = WriteSnapshot(
-            writer=Writer(compiled.plan, [key.cipher for key in keys], frame),
-            compiled=compiled,
-            version=version,
-            keys=keys,
-            codec=codec,
-            header=header,
-            fresh_until=min([subject_until, latest_until, *(key.fresh_until for key in keys)]),
-        )
+        leases = [self._keys.writer_key(rule, subject) for rule in compiled.rules]
+        keys = tuple(lease.value for lease in leases)
+        fresh_until = min([subject_renew, latest_renew, *(lease.renew for lease in leases)])
+        if same and same.keys == keys:
+            snapshot = replace(same, fresh_until=fresh_until)
+        else:
+            codec = None
+            if target.rows:
+                where = f"subject {subject}, schema id {version.schema_id}"
+                codec = same.codec if same else Codec(compiled.schema, where)
+            frame, header = _framing(version, target)
+            writer = Writer(compiled.plan, [key.cipher for key in keys], frame)
+            snapshot = WriteSnapshot(writer, compiled, version, keys, codec, header, fresh_until)
+        self._keep(target, snapshot)
+        return snapshot
+
+    def _keep(self, target: WriteTarget, snapshot: WriteSnapshot) -> None:
         with self._lock:
             self._snapshots[target] = snapshot
             self._snapshots.move_to_end(target)
             while len(self._snapshots) > self._size:
                 self._snapshots.popitem(last=False)
-        return snapshot
-
-
-def _affords(snapshot: WriteSnapshot, rows: int) -> bool:
-    needs = zip(snapshot.keys, snapshot.compiled.places, strict=True)
-    return all(key.seals_left >= rows * places for key, places in needs)
 
 
 def _framing(version: Version, target: WriteTarget) -> tuple[bytes, tuple[str, bytes] | None]:

@@ -16,21 +16,29 @@ SECRET = "hunter2"
 
 
 class Regional:
-    """A KMS whose keys named ``down...`` do not answer; a wrapped DEK opens under its own key only."""
+    """A KMS; a wrapped DEK opens under its own key only.
+
+    Keys named ``down...`` raise what no driver should, ``away`` cannot be reached, ``busy-N`` throttles
+    N times.
+    """
 
     scheme = "regional-kms"
 
     def __init__(self) -> None:
         self.made: list[tuple[str, dict[str, object]]] = []
+        self.open = 0
 
     def client(self, uri: str, conf: Mapping[str, object]) -> KmsClient:
         self.made.append((uri, dict(conf)))
-        return Key(uri.partition("://")[2])
+        self.open += 1
+        return Key(uri.partition("://")[2], self)
 
 
 class Key:
-    def __init__(self, key_id: str) -> None:
+    def __init__(self, key_id: str, driver: Regional) -> None:
         self._mark = key_id.encode() + b":"
+        self._driver = driver
+        self._busy = int(key_id.partition("busy-")[2] or 0)
 
     def wrap(self, plaintext: bytes) -> bytes:
         self._answer()
@@ -43,9 +51,14 @@ class Key:
         return ciphertext.removeprefix(self._mark)
 
     def close(self) -> None:
-        pass
+        self._driver.open -= 1
 
     def _answer(self) -> None:
+        if self._busy:
+            self._busy -= 1
+            raise KmsError("kms_throttled", "busy")
+        if self._mark.startswith(b"away"):
+            raise KmsError("kms_unreachable", "away")
         if self._mark.startswith(b"down"):
             raise OSError(f"POST with {SECRET} timed out")
 
@@ -56,6 +69,14 @@ def driver() -> Iterator[Regional]:
     register_driver(driver)
     yield driver
     unregister_driver(driver.scheme)
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long calls paused, without the pauses."""
+    slept: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    return slept
 
 
 def kek(key_id: str = "eu", **kms_props: str) -> Kek:
@@ -103,6 +124,72 @@ def test_the_last_failure_counts_and_quotes_nothing() -> None:
     with pytest.raises(KmsError) as caught:
         wrapper({"encrypt.alternate.kms.key.ids": "eu"}).unwrap(kek("down1"), b"us:proto")
     assert caught.value.code == "access_denied"
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_key_that_cannot_be_asked_counts_more_than_one_that_refuses() -> None:
+    """The alternate of another region refuses what it did not wrap: that says nothing about the first."""
+    alternates = {"encrypt.alternate.kms.key.ids": "eu"}
+    with pytest.raises(KmsError) as caught:
+        wrapper(alternates).unwrap(kek("away"), b"away:proto")
+    assert caught.value.code == "kms_unreachable"
+
+
+@pytest.mark.usefixtures("driver")
+def test_what_a_driver_of_ours_says_is_worth_repeating_is_repeated(sleeps: list[float]) -> None:
+    ours = wrapper()
+    assert ours.wrap(kek("busy-2"), b"proto") == b"busy-2:proto"
+    assert ours.calls == 3
+    assert len(sleeps) == 2
+
+
+@pytest.mark.usefixtures("driver")
+def test_what_a_foreign_driver_raises_is_not(sleeps: list[float]) -> None:
+    ours = wrapper()
+    with pytest.raises(KmsError):
+        ours.wrap(kek("down1"), b"proto")
+    assert (ours.calls, sleeps) == (1, [])
+
+
+@pytest.mark.parametrize(("attempts", "calls"), [("1", 1), (3, 3)])
+@pytest.mark.usefixtures("driver")
+def test_how_often_is_an_option(attempts: object, calls: int, sleeps: list[float]) -> None:
+    ours = wrapper({"kms.max.attempts": attempts})
+    with pytest.raises(KmsError) as caught:
+        ours.wrap(kek("busy-9"), b"proto")
+    assert (caught.value.code, ours.calls, len(sleeps)) == ("kms_throttled", calls, calls - 1)
+
+
+@pytest.mark.usefixtures("driver")
+def test_an_option_that_is_none_is_refused() -> None:
+    with pytest.raises(KmsError) as caught:
+        wrapper({"kms.max.attempts": 0}).wrap(kek(), b"proto")
+    assert caught.value.code == "bad_kms_option"
+
+
+def test_a_registry_cannot_say_where_a_kms_is_called(driver: Regional) -> None:
+    ours = wrapper({"kms.aws.endpoint": "https://mine"})
+    ours.wrap(kek(**{"kms.aws.endpoint": "https://theirs", "kms.timeout.sec": "300", "token": "kek"}), b"")
+    assert driver.made == [("regional-kms://eu", {"kms.aws.endpoint": "https://mine", "token": "kek"})]
+
+
+def test_clients_are_closed_with_it(driver: Regional) -> None:
+    ours = wrapper()
+    for key_id in ("eu", "us"):
+        ours.wrap(kek(key_id), b"")
+    assert driver.open == 2
+    ours.close()
+    assert driver.open == 0
+
+
+def test_a_forked_child_makes_its_own_clients_and_leaves_its_parents_alone(driver: Regional) -> None:
+    ours = wrapper()
+    ours.wrap(kek(), b"")
+    ours.reset_locks()
+    ours.wrap(kek(), b"")
+    assert len(driver.made) == 2
+    ours.close()
+    assert driver.open == 1
 
 
 def test_an_unknown_kms_type_is_named_with_its_kek() -> None:

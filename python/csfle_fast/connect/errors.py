@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from csfle_fast.errors import CsfleError, RowError
+from csfle_fast.errors import OUTAGE_CODES, CsfleError, RowError
 
 __all__ = ["DataException", "PipelineError", "RetriableError", "is_retriable"]
 
 #: Codes whose cause may be over in a moment. ``too_many_misses`` is: a batch loads 64 keys and schemas
 #: a call, and has those when it is handed in again.
-_RETRIABLE = frozenset({"unreachable", "throttled", "registry_failed", "too_many_misses"})
+_RETRIABLE = OUTAGE_CODES | {"too_many_misses"}
 
 
 def is_retriable(error: CsfleError) -> bool:

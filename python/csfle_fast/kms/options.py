@@ -11,11 +11,15 @@ from collections.abc import Mapping
 
 from csfle_fast.errors import KmsError
 
-__all__ = ["OWN_PREFIX", "TIMEOUT", "flag", "text", "timeout_sec"]
+__all__ = ["ATTEMPTS", "OWN_PREFIX", "TIMEOUT", "attempts", "flag", "text", "timeout_sec"]
 
 OWN_PREFIX = "kms."
 #: Seconds that one call of a KMS may take, each for connecting and for the answer.
 TIMEOUT = "kms.timeout.sec"
+#: How often a call is made in all, where the KMS throttles or has a fault of its own.
+ATTEMPTS = "kms.max.attempts"
+_DEFAULT_ATTEMPTS = 4
+_MAX_ATTEMPTS = 10
 _DEFAULT_TIMEOUT_SEC = 5.0
 _MAX_TIMEOUT_SEC = 300.0
 
@@ -62,3 +66,19 @@ def timeout_sec(conf: Mapping[str, object]) -> float:
     if not 0 < seconds <= _MAX_TIMEOUT_SEC:  # also refuses NaN
         raise KmsError("bad_kms_option", f"option {TIMEOUT} must be a number above 0, at most 300")
     return seconds
+
+
+def attempts(conf: Mapping[str, object]) -> int:
+    """``kms.max.attempts``: 1 to 10; 4 where it is absent.
+
+    Raises:
+        KmsError: bad_kms_option.
+    """
+    value = conf.get(ATTEMPTS, _DEFAULT_ATTEMPTS)
+    try:
+        number = int(value) if isinstance(value, str | int) else 0
+    except ValueError:
+        number = 0
+    if not 1 <= number <= _MAX_ATTEMPTS:
+        raise KmsError("bad_kms_option", f"option {ATTEMPTS} must be a number from 1 to {_MAX_ATTEMPTS}")
+    return number

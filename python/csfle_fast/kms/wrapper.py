@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
 
 from csfle_fast.cache import LoadingCache
 from csfle_fast.dek_registry import Kek
-from csfle_fast.errors import KmsError
+from csfle_fast.errors import OUTAGE_CODES, KmsError
 from csfle_fast.kms.driver import KmsClient, driver_for
+from csfle_fast.kms.options import OWN_PREFIX, attempts
+from csfle_fast.kms.retries import with_retries
 
 __all__ = ["DekWrapper"]
 
@@ -17,28 +20,31 @@ _logger = logging.getLogger(__name__)
 
 _ALTERNATE_IDS = "encrypt.alternate.kms.key.ids"
 
+# One for each set of credentials: two engines, or two KEKs of one key id, never share by accident.
+_ClientKey = tuple[str, tuple[tuple[str, str], ...]]
+
 
 class DekWrapper:
     """Calls the KMS of a KEK. Safe to share between threads.
 
     Args:
-        conf: rule_conf of the Engine: credentials and options; a KEK's kmsProps come on top.
+        conf: rule_conf of the Engine: credentials and options; a KEK's kmsProps come on top, but for
+            options of this package, which say where and how a KMS is called.
         size: most KMS clients kept.
         clock: monotonic seconds.
     """
 
     def __init__(self, conf: Mapping[str, object] | None, *, size: int, clock: Callable[[], float]) -> None:
         self._conf = dict(conf or {})
+        self._size = size
+        self._clock = clock
         self._calls = 0
         self._lock = threading.Lock()
-        # One for each set of credentials: two engines, or two KEKs of one key id, never share by accident.
-        self._clients: LoadingCache[tuple[str, tuple[tuple[str, str], ...]], KmsClient] = LoadingCache(
-            size=size, ttl=float("inf"), clock=clock
-        )
+        self._clients = self._no_clients()
 
     @property
     def calls(self) -> int:
-        """Calls of a KMS so far."""
+        """Calls of a KMS so far, each attempt counted."""
         with self._lock:
             return self._calls
 
@@ -54,44 +60,68 @@ class DekWrapper:
         """Decrypt a serialised DEK.
 
         Raises:
-            KmsError: with the code of the last key id's failure: what its driver raised, else kms_failed,
-                or unknown_kms.
+            KmsError: with the code of the last key id's failure, or of the first that could not be asked:
+                what its driver raised, else kms_failed, or unknown_kms.
         """
         return self._try_all(kek, "unwrap", lambda client: client.unwrap(wrapped))
 
     def reset_locks(self) -> None:
-        """To be called in a forked child."""
+        """To be called in a forked child, which must not use its parent's connections: it makes its own."""
         self._lock = threading.Lock()
-        self._clients.reset_locks()
+        self._left_behind = self._clients  # their sockets and threads are the parent's: not closed here
+        self._clients = self._no_clients()
 
     def close(self) -> None:
-        """Drop every client, and keep none from now on."""
-        self._clients.close()
+        """Close every client, and keep none from now on."""
+        for client in self._clients.close():
+            # What an SDK raises here changes nothing for anybody.
+            with contextlib.suppress(Exception):
+                client.close()
+
+    def _no_clients(self) -> LoadingCache[_ClientKey, KmsClient]:
+        return LoadingCache(size=self._size, ttl=float("inf"), clock=self._clock)
 
     def _try_all(self, kek: Kek, operation: str, call: Callable[[KmsClient], bytes]) -> bytes:
-        """The KEK's own key id first, then each alternate one in order; the last failure counts."""
-        failure = KmsError("unknown_kms", "no key id")
+        """The KEK's own key id first, then each alternate one in order.
+
+        Of the failures the last counts; but one that could not be asked counts more than any that refused,
+        because a DEK is wrapped with one of them only, and the others always refuse it.
+        """
+        failures = []
         for key_id in (kek.kms_key_id, *self._alternate_ids(kek)):
             try:
-                client = self._client(f"{kek.kms_type}://{key_id}", kek.kms_props)
-                with self._lock:
-                    self._calls += 1
-                return call(client)
+                return self._try_one(kek, key_id, call)
             except KmsError as error:
-                failure = error
+                failures.append(error)
             except Exception as error:  # noqa: BLE001 - a driver may raise what its SDK raises
-                failure = KmsError("kms_failed", f"{kek.kms_type} failed ({type(error).__name__})")
-            _logger.warning(
-                "Kek:%s: %s with key id %s failed (%s)", kek.name, operation, key_id, failure.code
-            )
+                failures.append(KmsError("kms_failed", f"{kek.kms_type} failed ({type(error).__name__})"))
+            code = failures[-1].code
+            _logger.warning("Kek:%s: %s with key id %s failed (%s)", kek.name, operation, key_id, code)
+        failure = next((one for one in failures if one.code in OUTAGE_CODES), failures[-1])
         # Raised out here, so that the SDK's exception, which may quote what was sent, does not hang on it.
-        raise KmsError(failure.code, f"Kek:{kek.name}: {operation} of a DEK failed: {failure.message}")
+        raise KmsError(
+            failure.code,
+            f"Kek:{kek.name}: {operation} of a DEK failed: {failure.message}",
+            failure.retry_after,
+        )
+
+    def _try_one(self, kek: Kek, key_id: str, call: Callable[[KmsClient], bytes]) -> bytes:
+        client = self._client(f"{kek.kms_type}://{key_id}", kek.kms_props)
+
+        def counted() -> bytes:
+            with self._lock:
+                self._calls += 1
+            return call(client)
+
+        return with_retries(counted, attempts(self._conf))
 
     def _client(self, uri: str, kms_props: Mapping[str, str]) -> KmsClient:
-        def load() -> KmsClient:
-            return driver_for(uri).client(uri, {**self._conf, **kms_props})
+        props = {name: value for name, value in kms_props.items() if not name.startswith(OWN_PREFIX)}
 
-        return self._clients.get((uri, tuple(sorted(kms_props.items()))), load)
+        def load() -> KmsClient:
+            return driver_for(uri).client(uri, {**self._conf, **props})
+
+        return self._clients.get((uri, tuple(sorted(props.items()))), load)
 
     def _alternate_ids(self, kek: Kek) -> list[str]:
         listed = kek.kms_props.get(_ALTERNATE_IDS) or self._conf.get(_ALTERNATE_IDS) or ""

@@ -56,6 +56,8 @@ codes! {
     BadVersionPrefix "bad_version_prefix" "the value does not start with the DEK version prefix that its rule asks for"
     UnknownDekVersion "unknown_dek_version" "the value names a DEK version that does not exist"
     AuthenticationFailed "authentication_failed" "the value does not open: it was changed, or sealed with another key"
+    DekExhausted "dek_exhausted" "the DEK has sealed as many values as dek.max.seals lets it"
+    RowOverBudget "row_over_budget" "the row alone holds more values than dek.max.seals lets one DEK seal"
     RandomUnavailable "random_unavailable" "the operating system gave no random numbers"
     Refused "refused" "the schema or DEK of the row could not be had"
     Internal "internal" "two passes over the same row disagreed; the row was dropped"

@@ -5,6 +5,8 @@
 
 #[path = "core/batch.rs"]
 mod batch;
+#[path = "core/batch_budget.rs"]
+mod batch_budget;
 #[path = "core/batch_company.rs"]
 mod batch_company;
 #[path = "core/batch_failures.rs"]
@@ -51,6 +53,8 @@ mod random_schemas;
 mod resolve;
 #[path = "core/schema.rs"]
 mod schema;
+#[path = "core/seals.rs"]
+mod seals;
 #[path = "core/secrets.rs"]
 mod secrets;
 #[path = "core/select.rs"]

@@ -45,9 +45,11 @@ pub enum PyMiss<'py> {
     Dek(&'static str, u32, u16, i32),
 }
 
-/// `(values, faults, misses, lanes, (sealed, opened, passed, tombstones))`.
-pub type BatchResult<'py> =
-    (Bound<'py, PyAny>, Vec<RowFault>, Vec<PyMiss<'py>>, Vec<Option<u32>>, (u64, u64, u64, usize));
+/// What was done: `(sealed, opened, passed, tombstones, exhausted)`.
+type Done = (u64, u64, u64, usize, u64);
+
+/// `(values, faults, misses, lanes, done)`.
+pub type BatchResult<'py> = (Bound<'py, PyAny>, Vec<RowFault>, Vec<PyMiss<'py>>, Vec<Option<u32>>, Done);
 
 /// Chunks of a list result as a list of bytes; None where a row failed or is a tombstone.
 pub fn list_result<'py>(
@@ -151,5 +153,6 @@ fn result<'py>(
         Miss::Schema(SchemaRef::Guid(guid)) => PyMiss::Guid("guid", PyBytes::new(py, &guid)),
         Miss::Dek { lane, rule, version } => PyMiss::Dek("dek", lane, rule, version),
     });
-    (values, faults, misses.collect(), lanes, (counts.sealed, counts.opened, counts.passed, tombstones))
+    let done = (counts.sealed, counts.opened, counts.passed, tombstones, counts.exhausted);
+    (values, faults, misses.collect(), lanes, done)
 }

@@ -1,19 +1,18 @@
 //! Prepared DEK versions, opaque to Python.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use csfle_core::crypto::{self, Algorithm, Provider};
+use csfle_core::crypto::{self, Algorithm, Budget, Provider};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::key_error;
 
-/// How many values one DEK version has sealed, whatever became of the ciphers that sealed them.
+/// How much one DEK version has sealed, whatever became of the ciphers that sealed it.
 #[pyclass(frozen, module = "csfle_fast._core")]
 #[derive(Default)]
-pub struct Seals(Arc<AtomicU64>);
+pub struct Seals(Arc<crypto::Seals>);
 
 #[pymethods]
 impl Seals {
@@ -22,10 +21,16 @@ impl Seals {
         Self::default()
     }
 
-    /// The count.
+    /// Values.
     #[getter]
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    fn values(&self) -> u64 {
+        self.0.values()
+    }
+
+    /// Bytes of text in them.
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
     }
 }
 
@@ -36,21 +41,26 @@ pub struct Cipher(pub Arc<crypto::Cipher>);
 #[pymethods]
 impl Cipher {
     #[new]
-    #[pyo3(signature = (algorithm, key_proto, *, version = 1, provider = "auto", seals = None))]
+    #[pyo3(signature = (algorithm, key_proto, *, version = 1, provider = "auto", seals = None, max_seals = None, strict = false))]
     fn new(
         algorithm: &str,
         key_proto: &[u8],
         version: i32,
         provider: &str,
         seals: Option<&Seals>,
+        max_seals: Option<u64>,
+        strict: bool,
     ) -> PyResult<Self> {
         let algorithm = Algorithm::parse(algorithm).map_err(key_error)?;
         let provider = Provider::parse(provider).map_err(key_error)?;
         let cipher = crypto::Cipher::new(algorithm, key_proto, version, provider).map_err(key_error)?;
-        let cipher = match seals {
-            Some(seals) => cipher.counting_in(seals.0.clone()),
-            None => cipher,
+        let budget = match max_seals {
+            None => Budget::Unlimited,
+            Some(most) if strict => Budget::Strict(most),
+            Some(most) => Budget::Told(most),
         };
+        let seals = seals.map(|seals| seals.0.clone()).unwrap_or_default();
+        let cipher = cipher.counting_in(seals, budget);
         Ok(Self(Arc::new(cipher)))
     }
 
@@ -75,7 +85,24 @@ impl Cipher {
     /// Values sealed so far, as its `Seals` counts them.
     #[getter]
     fn sealed(&self) -> u64 {
-        self.0.sealed()
+        self.0.seals().values()
+    }
+
+    /// Bytes of text in them.
+    #[getter]
+    fn sealed_bytes(&self) -> u64 {
+        self.0.seals().bytes()
+    }
+
+    /// Whether its strict budget had no room for something that was to be sealed.
+    #[getter]
+    fn exhausted(&self) -> bool {
+        self.0.is_exhausted()
+    }
+
+    /// Whether its budget was passed since this was last asked.
+    fn take_passed(&self) -> bool {
+        self.0.take_passed()
     }
 
     fn __repr__(&self) -> String {

@@ -1,5 +1,6 @@
 //! Batches: walk and fill over many rows, with one outcome per row.
 
+mod budget;
 mod group;
 mod pack;
 mod read;
@@ -71,6 +72,8 @@ pub struct Counts {
     pub opened: u64,
     /// Tagged values of another type that a union let pass.
     pub passed: u64,
+    /// Times that a DEK's budget was passed, or had no room for what was to be sealed.
+    pub exhausted: u64,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -78,5 +81,6 @@ impl std::ops::AddAssign for Counts {
         self.sealed += other.sealed;
         self.opened += other.opened;
         self.passed += other.passed;
+        self.exhausted += other.exhausted;
     }
 }

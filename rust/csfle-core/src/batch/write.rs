@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::budget::Reservation;
 use super::group::{Group, GroupRow, ROWS};
 use super::{Outcome, Rows};
 use crate::avro::{Measure, Out, Walker};
@@ -56,7 +57,13 @@ pub fn encrypt<R: Rows + ?Sized, O: Out>(
     }
     let expected = range.len().saturating_mul(write.lane.nonces());
     let mut chunk = match Nonces::for_chunk(expected) {
-        Ok(nonces) => Chunk { write, walker: Walker::default(), scratch: Scratch::default(), nonces },
+        Ok(nonces) => Chunk {
+            write,
+            walker: Walker::default(),
+            scratch: Scratch::default(),
+            nonces,
+            reservation: Reservation::default(),
+        },
         Err(code) => {
             outcome.ends.resize(range.len(), 0);
             outcome.faults = range.map(|row| (row, Fault::of(code))).collect();
@@ -95,6 +102,7 @@ struct Chunk<'a> {
     walker: Walker,
     scratch: Scratch,
     nonces: Nonces,
+    reservation: Reservation,
 }
 
 impl Chunk<'_> {
@@ -125,6 +133,16 @@ impl Chunk<'_> {
                 row.end = out.len();
             }
             group.rows.push(row);
+        }
+        let walked = outcome.faults.len();
+        outcome.counts.exhausted += self.reservation.take(
+            self.write,
+            group,
+            |row| !row.dropped && rows.row(row.index).is_some(),
+            |index, code| outcome.faults.push((index, Fault::of(code))),
+        );
+        if outcome.faults.len() > walked {
+            outcome.faults.sort_by_key(|(index, _)| *index); // those of the walk came first
         }
         let body = |row: u32| rows.row(first + row as usize).unwrap_or_default();
         let filled =

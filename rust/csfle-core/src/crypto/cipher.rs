@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Algorithm, Nonces, Provider, Sealer, Slot, tink};
+use super::{Algorithm, Budget, Need, Nonces, Provider, Reserved, Sealer, Seals, Slot, tink};
 use crate::error::{Code, KeyError};
 
 /// A prepared DEK version. Gives no way to read the key back.
@@ -13,7 +13,10 @@ pub struct Cipher {
     version: i32,
     provider: &'static str,
     sealer: Box<dyn Sealer>,
-    sealed: Arc<AtomicU64>,
+    seals: Arc<Seals>,
+    budget: Budget,
+    exhausted: AtomicBool,
+    passed: AtomicBool,
 }
 
 impl Cipher {
@@ -26,14 +29,23 @@ impl Cipher {
     ) -> Result<Self, KeyError> {
         let key = tink::parse(algorithm, key_proto)?;
         let (sealer, provider) = provider.prepare(algorithm, key)?;
-        Ok(Self { algorithm, version, provider, sealer, sealed: Arc::default() })
+        Ok(Self {
+            algorithm,
+            version,
+            provider,
+            sealer,
+            seals: Arc::default(),
+            budget: Budget::Unlimited,
+            exhausted: AtomicBool::new(false),
+            passed: AtomicBool::new(false),
+        })
     }
 
-    /// The same, counting its seals in `seals`, which others may share: a DEK version's count has to
-    /// outlive the times that its key was dropped and fetched again.
+    /// The same, counting in `seals`, which others may share, under a budget: a DEK version's count
+    /// has to outlive the times that its key was dropped and fetched again.
     #[must_use]
-    pub fn counting_in(self, seals: Arc<AtomicU64>) -> Self {
-        Self { sealed: seals, ..self }
+    pub fn counting_in(self, seals: Arc<Seals>, budget: Budget) -> Self {
+        Self { seals, budget, ..self }
     }
 
     /// Its algorithm.
@@ -51,14 +63,39 @@ impl Cipher {
         self.provider
     }
 
-    /// Values sealed so far. Counted before they are sealed, so never too low.
-    pub fn sealed(&self) -> u64 {
-        self.sealed.load(Ordering::Relaxed)
+    /// What was sealed so far; reserved before, so never too low.
+    pub fn seals(&self) -> &Seals {
+        &self.seals
     }
 
-    /// Seals every slot of `buffer` in place.
+    /// Whether its strict budget had no room for something that was to be sealed.
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted.load(Ordering::Relaxed)
+    }
+
+    /// Whether its budget was passed since this was last asked.
+    pub fn take_passed(&self) -> bool {
+        self.passed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Reserves what is about to be sealed: whole, or not at all.
+    pub fn reserve(&self, need: Need) -> Reserved {
+        let reserved = self.seals.reserve(need, self.budget);
+        match reserved {
+            Reserved::Passed => self.passed.store(true, Ordering::Relaxed),
+            Reserved::Refused => self.exhausted.store(true, Ordering::Relaxed),
+            Reserved::Granted | Reserved::TooLarge => {}
+        }
+        reserved
+    }
+
+    /// Gives back what was reserved and will not be sealed.
+    pub fn release(&self, need: Need) {
+        self.seals.release(need);
+    }
+
+    /// Seals every slot of `buffer` in place; they have been reserved.
     pub fn seal(&self, buffer: &mut [u8], slots: &[Slot], nonces: &mut Nonces) -> Result<(), Code> {
-        self.sealed.fetch_add(slots.len() as u64, Ordering::Relaxed);
         self.sealer.seal(buffer, slots, nonces)
     }
 

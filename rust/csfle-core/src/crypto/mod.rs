@@ -7,6 +7,7 @@ mod cipher;
 mod nonces;
 mod provider;
 mod ring;
+mod seals;
 mod siv;
 mod tink;
 
@@ -14,4 +15,5 @@ pub use algorithm::Algorithm;
 pub use cipher::Cipher;
 pub use nonces::Nonces;
 pub use provider::{Layout, Provider, Sealer, Slot};
+pub use seals::{Budget, Need, Reserved, Seals};
 pub use tink::generate_key_proto;

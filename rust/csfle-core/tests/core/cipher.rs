@@ -178,14 +178,9 @@ fn only_siv_gives_equal_ciphertext_for_equal_text() {
 }
 
 #[test]
-fn a_cipher_counts_what_it_seals_and_says_who_does_the_work() {
+fn a_cipher_says_what_it_is_and_who_does_the_work() {
     for algorithm in ALGORITHMS {
         let cipher = cipher(algorithm, 1, 42);
-        let (mut buffer, slots) = lay_out(algorithm, &texts(&[1, 2, 3]));
-        let mut nonces = Nonces::for_chunk(6).unwrap();
-        cipher.seal(&mut buffer, &slots, &mut nonces).unwrap();
-        cipher.seal(&mut buffer, &slots[..1], &mut nonces).unwrap();
-        assert_eq!(cipher.sealed(), 4);
         assert_eq!((cipher.algorithm(), cipher.version()), (algorithm, 42));
         assert_eq!(cipher.provider(), if algorithm == Algorithm::Aes256Siv { "aes-siv" } else { "ring" });
     }

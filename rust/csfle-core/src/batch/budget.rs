@@ -1,0 +1,103 @@
+//! What a group is about to seal, reserved before any of it is sealed.
+
+use super::group::{Group, GroupRow};
+use crate::avro::Hole;
+use crate::crypto::{Need, Reserved};
+use crate::error::Code;
+use crate::lane::WriteLane;
+
+/// The needs of one group, one for each rule; kept between groups.
+#[derive(Default)]
+pub(super) struct Reservation {
+    needs: Vec<Need>,
+}
+
+impl Reservation {
+    /// Reserves for the rows of a group that are in. Rows that a budget has no room for are dropped
+    /// and named to `refused`, with the reason. Gives how many budgets were passed or refused more.
+    pub(super) fn take(
+        &mut self,
+        write: &WriteLane,
+        group: &mut Group,
+        is_body: impl Fn(&GroupRow) -> bool,
+        mut refused: impl FnMut(usize, Code),
+    ) -> u64 {
+        self.restart(write);
+        for hole in &group.holes {
+            self.hole(write, hole);
+        }
+        for row in group.rows.iter().filter(|row| is_body(row)) {
+            self.payload(write, row);
+        }
+        let mut told = 0;
+        if self.reserve(write, &mut told).is_ok() {
+            return told;
+        }
+        // Not for all of them: row by row, so that what is left of a budget is used.
+        let Group { rows, holes } = group;
+        let mut of_row = holes.chunk_by(|one, other| one.row == other.row).peekable();
+        for (position, row) in rows.iter_mut().enumerate() {
+            self.restart(write);
+            for hole in of_row.next_if(|holes| holes[0].row as usize == position).unwrap_or_default() {
+                self.hole(write, hole);
+            }
+            if is_body(row) {
+                self.payload(write, row);
+            }
+            if let Err(code) = self.reserve(write, &mut told) {
+                row.dropped = true;
+                refused(row.index, code);
+            }
+        }
+        holes.retain(|hole| !rows[hole.row as usize].dropped);
+        told
+    }
+
+    fn restart(&mut self, write: &WriteLane) {
+        self.needs.clear();
+        self.needs.resize(write.ciphers.len(), Need::default());
+    }
+
+    fn hole(&mut self, write: &WriteLane, hole: &Hole) {
+        let leaf = &write.lane.plan.leaves[hole.leaf as usize];
+        let mut len = hole.value_len;
+        for rule in &leaf.rules {
+            self.needs[*rule as usize].add(len);
+            len = write.lane.layer(*rule).sealed_len(leaf.kind, len);
+        }
+    }
+
+    fn payload(&mut self, write: &WriteLane, row: &GroupRow) {
+        let lane = &*write.lane;
+        let (front, back) = lane.payload_room();
+        let mut len = (row.end - row.start).saturating_sub(write.frame.len() + front + back);
+        for rule in &lane.payload {
+            self.needs[*rule as usize].add(len);
+            len += lane.layer(*rule).added();
+        }
+    }
+
+    /// All needs, or none of them.
+    fn reserve(&self, write: &WriteLane, told: &mut u64) -> Result<(), Code> {
+        for (rule, (cipher, need)) in write.ciphers.iter().zip(&self.needs).enumerate() {
+            if need.values == 0 {
+                continue;
+            }
+            let code = match cipher.reserve(*need) {
+                Reserved::Granted => continue,
+                Reserved::Passed => {
+                    *told += 1;
+                    continue;
+                }
+                Reserved::Refused => Code::DekExhausted,
+                Reserved::TooLarge => Code::RowOverBudget,
+            };
+            *told += 1;
+            for (earlier, taken) in write.ciphers.iter().zip(&self.needs).take(rule) {
+                earlier.release(*taken);
+            }
+            return Err(code);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+"""The refresher: jobs run beside the caller, threads come and go, nothing is kept alive by them."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+
+import pytest
+
+from csfle_fast import refresher
+from csfle_fast.refresher import Refresher
+
+PATIENCE = 30.0
+
+
+def threads() -> int:
+    return sum(thread.name == "csfle-fast-refresher" for thread in threading.enumerate())
+
+
+def wait_until_idle(most: int = 0) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while threads() > most:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_jobs_run_in_threads_of_their_own_that_end_with_it() -> None:
+    before, ours, done = threads(), Refresher(), threading.Event()
+    names: list[str] = []
+
+    def job() -> None:
+        names.append(threading.current_thread().name)
+        done.set()
+
+    assert ours.submit(job)
+    assert done.wait(PATIENCE)
+    assert names == ["csfle-fast-refresher"]
+    ours.close()
+    wait_until_idle(before)
+
+
+def test_slow_jobs_do_not_hold_up_the_others_and_threads_are_few() -> None:
+    before, ours, release, ran = threads(), Refresher(), threading.Event(), threading.Semaphore(0)
+    started: list[int] = []
+
+    def slow() -> None:
+        started.append(1)
+        release.wait(PATIENCE)
+        ran.release()
+
+    for _ in range(20):
+        ours.submit(slow)
+    deadline = time.monotonic() + PATIENCE
+    while len(started) < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert threads() - before == 4
+    release.set()
+    for _ in range(20):
+        assert ran.acquire(timeout=PATIENCE)
+    assert ours.submitted == 20
+    ours.close()
+    wait_until_idle(before)
+
+
+def test_after_the_close_nothing_is_taken_and_what_waits_is_dropped() -> None:
+    ours, running, release, ran = Refresher(), threading.Semaphore(0), threading.Event(), []
+
+    def slow() -> None:
+        running.release()
+        release.wait(PATIENCE)
+
+    for _ in range(4):
+        ours.submit(slow)
+    for _ in range(4):
+        assert running.acquire(timeout=PATIENCE)
+    ours.submit(lambda: ran.append(1))
+    before = threads()
+    ours.close()
+    release.set()
+    wait_until_idle(before - 4)
+    assert ran == []
+    assert not ours.submit(lambda: ran.append(1))
+
+
+def test_an_idle_thread_ends_and_a_later_job_starts_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresher, "_IDLE_SEC", 0.01)
+    before, ours = threads(), Refresher()
+    for _ in range(50):
+        done = threading.Event()
+        ours.submit(done.set)
+        assert done.wait(PATIENCE), "no job is left behind by a thread that goes"
+        time.sleep(0.01)
+    wait_until_idle(before)
+
+
+def test_its_threads_keep_neither_it_nor_a_jobs_owner_alive() -> None:
+    class Owner:
+        pass
+
+    ours, owner, done = Refresher(), Owner(), threading.Event()
+
+    def job(held: Owner = owner) -> None:
+        done.set()
+
+    ours.submit(job)
+    assert done.wait(PATIENCE)
+    watched: list[weakref.ref[object]] = [weakref.ref(ours), weakref.ref(owner)]
+    del ours, owner, job
+    deadline = time.monotonic() + PATIENCE
+    while any(ref() is not None for ref in watched):
+        assert time.monotonic() < deadline
+        gc.collect()
+        time.sleep(0.01)
+
+
+def test_a_forked_child_starts_anew() -> None:
+    ours, running, release = Refresher(), threading.Semaphore(0), threading.Event()
+
+    def slow() -> None:
+        running.release()
+        release.wait(PATIENCE)
+
+    for _ in range(4):
+        ours.submit(slow)
+    for _ in range(4):
+        assert running.acquire(timeout=PATIENCE)
+    ours._lock.acquire()
+    ours.reset_locks()
+    done = threading.Event()
+    assert ours.submit(done.set)
+    assert done.wait(PATIENCE), "not behind threads that a child does not have"
+    release.set()
+    ours.close()
