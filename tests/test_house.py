@@ -133,6 +133,18 @@ def test_the_base_package_needs_nothing_heavy() -> None:
     assert unwanted(base) == []
 
 
+CLOUDS = {"aws": ("boto",), "azure": ("azure", "msal"), "gcp": ("google", "grpc"), "vault": ("hvac",)}
+
+
+@pytest.mark.parametrize("extra", CLOUDS)
+def test_the_extra_of_a_kms_brings_its_sdk_and_no_other(extra: str) -> None:
+    added = set(closure("csfle-fast", frozenset({extra}))) - set(closure("csfle-fast"))
+    others = tuple(start for other, starts in CLOUDS.items() if other != extra for start in starts)
+    assert any(name.startswith(CLOUDS[extra]) for name in added)
+    assert sorted(name for name in added if name.startswith(others)) == []
+    assert "tink" not in added
+
+
 def test_what_the_demo_compares_with_is_heavy() -> None:
     assert {"boto3", "fastapi", "rich", "tink"} <= set(unwanted(closure("csfle-fast", frozenset({"demo"}))))
 
