@@ -21,12 +21,10 @@ def from_extra(kms: str, extra: str) -> Iterator[None]:
     Raises:
         KmsError: kms_sdk_missing, it is not installed.
     """
-    missing = None
     try:
         yield
     except ImportError as error:
         missing = error.name or type(error).__name__
-    if missing is not None:
         raise KmsError(
             "kms_sdk_missing", f"{kms} needs {missing}, which comes with pip install 'csfle-fast[{extra}]'"
-        )
+        ) from None

@@ -23,11 +23,11 @@ impl Reservation {
         mut refused: impl FnMut(usize, Code),
     ) -> u64 {
         self.restart(write);
-        for hole in &group.holes {
-            self.hole(write, hole);
-        }
-        for row in group.rows.iter().filter(|row| is_body(row)) {
-            self.payload(write, row);
+        self.holes(write, &group.holes);
+        if !write.lane.payload.is_empty() {
+            for row in group.rows.iter().filter(|row| is_body(row)) {
+                self.payload(write, row);
+            }
         }
         let mut told = 0;
         if self.reserve(write, &mut told).is_ok() {
@@ -38,9 +38,8 @@ impl Reservation {
         let mut of_row = holes.chunk_by(|one, other| one.row == other.row).peekable();
         for (position, row) in rows.iter_mut().enumerate() {
             self.restart(write);
-            for hole in of_row.next_if(|holes| holes[0].row as usize == position).unwrap_or_default() {
-                self.hole(write, hole);
-            }
+            let holes = of_row.next_if(|holes| holes[0].row as usize == position);
+            self.holes(write, holes.unwrap_or_default());
             if is_body(row) {
                 self.payload(write, row);
             }
@@ -58,12 +57,20 @@ impl Reservation {
         self.needs.resize(write.ciphers.len(), Need::default());
     }
 
-    fn hole(&mut self, write: &WriteLane, hole: &Hole) {
-        let leaf = &write.lane.plan.leaves[hole.leaf as usize];
-        let mut len = hole.value_len;
-        for rule in &leaf.rules {
-            self.needs[*rule as usize].add(len);
-            len = write.lane.layer(*rule).sealed_len(leaf.kind, len);
+    fn holes(&mut self, write: &WriteLane, holes: &[Hole]) {
+        if let [only] = &mut self.needs[..] {
+            // One rule, so it hits every hole, and none twice.
+            only.values += holes.len() as u64;
+            only.bytes += holes.iter().map(|hole| hole.value_len as u64).sum::<u64>();
+            return;
+        }
+        for hole in holes {
+            let leaf = &write.lane.plan.leaves[hole.leaf as usize];
+            let mut len = hole.value_len;
+            for rule in &leaf.rules {
+                self.needs[*rule as usize].add(len);
+                len = write.lane.layer(*rule).sealed_len(leaf.kind, len);
+            }
         }
     }
 
