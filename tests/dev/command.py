@@ -12,13 +12,13 @@ COMMAND = [sys.executable, "-c", "from csfle_fast.cli.dev import dev_app; dev_ap
 
 
 @contextmanager
-def serving(secret: str | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(*options: str, secret: str | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and its URL, on a free port; ``secret`` is what LOCAL_SECRET says."""
     environment = {name: value for name, value in os.environ.items() if name != "LOCAL_SECRET"}
     if secret is not None:
         environment["LOCAL_SECRET"] = secret
     with subprocess.Popen(
-        [*COMMAND, "--port", "0"],
+        [*COMMAND, "--port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

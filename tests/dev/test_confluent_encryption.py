@@ -3,89 +3,32 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 import struct
-from contextlib import ExitStack
-from typing import Any, Self
+from typing import Any
 
 import pytest
-from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from confluent_kafka.schema_registry.rule_registry import RuleRegistry
-from confluent_kafka.serialization import MessageField, SerializationContext
-
-from csfle_fast.dev import DevRegistry
-from dev.samples import SECRET, payload, rule
-
-pytest.importorskip("tink", reason="confluent-kafka encrypts only with its rules extra")
-
-from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.rules.encryption.dek_registry.dek_registry_client import (
     DekAlgorithm,
     DekRegistryClient,
 )
-from confluent_kafka.schema_registry.rules.encryption.encrypt_executor import (
-    EncryptionExecutor,
-    FieldEncryptionExecutor,
-)
-from confluent_kafka.schema_registry.rules.encryption.localkms.local_driver import (
-    LocalKmsDriver,
-)
 
-SUBJECT = "orders-value"
-CONTEXT = SerializationContext("orders", MessageField.VALUE)
-ROW = {"id": 1, "ssn": "123-45-6789"}
-
-
-class Theirs:
-    """Their serializer and deserializer over one registry, all clients their own."""
-
-    def __init__(self, registry: DevRegistry) -> None:
-        LocalKmsDriver.register()
-        self._open = ExitStack()
-        client = self._open.enter_context(SchemaRegistryClient({"url": registry.url}))
-        rules = RuleRegistry()
-        for executor in (FieldEncryptionExecutor(), EncryptionExecutor()):
-            rules.register_executor(executor)
-            self._open.callback(executor.close)
-        settings = {"auto.register.schemas": False, "use.latest.version": True}
-        secret = {"secret": SECRET}
-        self._serializer = AvroSerializer(client, conf=settings, rule_conf=secret, rule_registry=rules)
-        self._deserializer = AvroDeserializer(client, rule_conf=secret, rule_registry=rules)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
-
-    def write(self, row: dict[str, Any]) -> bytes:
-        """The frame of a row, which is left as it is."""
-        frame = self._serializer(copy.deepcopy(row), CONTEXT)
-        assert isinstance(frame, bytes)
-        return frame
-
-    def read(self, frame: bytes) -> Any:
-        return self._deserializer(frame, CONTEXT)
+from csfle_fast.dev import DevRegistry
+from dev.samples import payload
+from dev.their_serdes import ROW, SUBJECT, Theirs, encrypting
 
 
 def write(registry: DevRegistry, row: dict[str, Any]) -> bytes:
     """Written by a client that knows nothing yet."""
-    with Theirs(registry) as theirs:
+    with Theirs({"url": registry.url}) as theirs:
         return theirs.write(row)
 
 
 def read(registry: DevRegistry, *frames: bytes) -> list[Any]:
     """Read by a client that knows nothing yet."""
-    with Theirs(registry) as theirs:
+    with Theirs({"url": registry.url}) as theirs:
         return [theirs.read(frame) for frame in frames]
-
-
-def encrypting(algorithm: str = "AES256_GCM", **changes: Any) -> dict[str, Any]:
-    """An ENCRYPT rule that fails loudly."""
-    params = rule()["params"] | {"encrypt.dek.algorithm": algorithm} | changes.pop("params", {})
-    return rule(**{"onFailure": "ERROR,ERROR", "params": params} | changes)
 
 
 @pytest.mark.parametrize("algorithm", ["AES128_GCM", "AES256_GCM", "AES256_SIV"])
@@ -100,7 +43,7 @@ def test_each_algorithm(registry: DevRegistry, algorithm: str) -> None:
 
 def test_no_request_once_warm(registry: DevRegistry) -> None:
     registry.store.register(SUBJECT, payload(ruleSet={"domainRules": [encrypting()]}))
-    with Theirs(registry) as theirs:
+    with Theirs({"url": registry.url}) as theirs:
         theirs.read(theirs.write(ROW))
         assert registry.requests != []
         registry.clear_requests()

@@ -1,4 +1,4 @@
-"""The whole contract over HTTP, against the command in a process of its own, started without any setting.
+"""The whole contract over HTTP, against every way to run the registry (``implementations``).
 
 Each list is one conversation with a new registry. What matters is what a client relies on: paths, status,
 error codes, and the members of answers that are written down here.
@@ -9,19 +9,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx2 as httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from csfle_fast.dev import DevRegistry
-from csfle_fast.dev.association_routes import association_routes
-from csfle_fast.dev.key_routes import key_routes
-from csfle_fast.dev.policy_routes import policy_routes
-from csfle_fast.dev.schema_routes import schema_routes
-from dev.command import serving
+from csfle_fast.dev.clock import Clock
+from csfle_fast.dev.sharing import Sharing
+from csfle_fast.dev.state import State
+from csfle_fast.dev.stores import Stores
+from dev.implementations import IMPLEMENTATIONS, Ask, Implementation
 from dev.samples import SCHEMA, payload, rule
+from services.certificates import Certificates
 
 
 class Step(NamedTuple):
@@ -116,6 +116,13 @@ REFERENCES_AND_CONTEXTS = [
     Step("GET", "/schemas/ids/1?subject=:.far:s", {"schema": SCHEMA}),
     Step("GET", "/schemas/ids/1", {"schema": ENUM}),
     Step("GET", "/contexts/.far/dek-registry/v1/keks", []),
+    Step("GET", "/subjects/s/versions/1", 40401, status=404),
+    Step(
+        "POST", "/subjects/s/versions", {"id": 3, "subject": "s"}, WITH_RULES
+    ),  # contexts count for themselves
+    Step("GET", "/contexts/.far/schemas/ids/3", 40403, status=404),
+    Step("DELETE", "/contexts/.far/subjects/s", [1]),
+    Step("GET", "/subjects/s/versions", [1]),
 ]
 
 ASSOCIATION = {"subject": "s", "associationType": "value", "resourceName": "t", "resourceNamespace": "-"}
@@ -193,6 +200,7 @@ DEK = {"subject": "s", "version": 1, "algorithm": "AES256_GCM", "encryptedKeyMat
 SECOND = {**DEK, "version": 2, "encryptedKeyMaterial": OTHER}
 SHORT = {**DEK, "algorithm": "AES128_GCM"}
 D = f"{K}/deks"
+IN_CONTEXT = {**DEK, "subject": ":.far:s"}
 DEK_STEPS = [
     Step("POST", D, 40470, DEK, 404),
     Step("POST", KEKS, KEK, KEK),
@@ -225,6 +233,14 @@ DEK_STEPS = [
     Step("DELETE", f"{D}/s?permanent=true", None, status=204),
     Step("GET", f"{D}/s?deleted=true", 40470, status=404),
     Step("GET", f"{D}/s?algorithm=AES128_GCM", SHORT),
+    Step("POST", f"/contexts/.far{KEKS}", {"kmsKeyId": "far"}, {**KEK, "kmsKeyId": "far"}),
+    Step("POST", f"/contexts/.far{D}", IN_CONTEXT, DEK),
+    Step("GET", f"{D}/:.far:s", IN_CONTEXT),
+    Step("GET", f"/contexts/.far{D}", [":.far:s"]),
+    Step("GET", f"{D}?context=.far", [":.far:s"]),
+    Step("GET", D, ["a/b", "s"]),
+    Step("GET", f"{D}/s", 40470, status=404),
+    Step("DELETE", f"/contexts/.far{K}", 42272, status=422),
 ]
 
 ARN = "arn:aws:kms:eu-west-1:1:key/x"
@@ -234,6 +250,14 @@ SHARED_STEPS = [
     Step("POST", f"{K}/test", {"name": "k"}),
     Step("POST", f"{D}/s", {"version": 1, "algorithm": "AES256_GCM"}, {}),
     Step("GET", f"{D}/s", {"version": 1}),
+    Step("POST", f"{D}/t", 50070, {"encryptedKeyMaterial": OTHER}, 500),  # it cannot open that
+    Step("GET", D, ["s"]),
+    Step("PUT", K, {"shared": False}, {"shared": False}),
+    Step("GET", f"{D}/s", {"version": 1, "keyMaterial": None}),
+    Step("POST", f"{D}/t", 42271, {}, 422),
+    Step("POST", f"{D}/t", {"keyMaterial": None}, {"encryptedKeyMaterial": OTHER}),
+    Step("PUT", f"{K}?testSharing=true", {"shared": True}, {"shared": True}),
+    Step("GET", f"{D}/t", 50070, status=500),
     Step("POST", KEKS, {"name": "aws"}, {**SHARED, "name": "aws", "kmsType": "aws-kms", "kmsKeyId": ARN}),
     Step("POST", f"{KEKS}/aws/deks/s", 50070, {}, 500),  # it has no account there
 ]
@@ -248,11 +272,11 @@ CONVERSATIONS = {
 }
 
 
-@pytest.fixture
-def http() -> Iterator[httpx.Client]:
-    """A client of the command, which knows no secret."""
-    with serving() as (_, url), httpx.Client(base_url=url) as client:
-        yield client
+@pytest.fixture(params=IMPLEMENTATIONS.values(), ids=list(IMPLEMENTATIONS))
+def ask(request: pytest.FixtureRequest, certificates: Certificates, tmp_path: Path) -> Iterator[Ask]:
+    implementation: Implementation = request.param
+    with implementation(certificates, tmp_path) as asking:
+        yield asking
 
 
 def like(got: Any, want: Any) -> Any:
@@ -265,10 +289,10 @@ def like(got: Any, want: Any) -> Any:
 
 
 @pytest.mark.parametrize("steps", CONVERSATIONS.values(), ids=list(CONVERSATIONS))
-def test_the_answers(http: httpx.Client, steps: list[Step]) -> None:
+def test_the_answers(ask: Ask, steps: list[Step]) -> None:
     kept: dict[str, Any] = {}
     for step in steps:
-        answer = http.request(step.method, step.path.format_map(kept), json=step.body)
+        answer = ask(step.method, step.path.format_map(kept), step.body)
         got = answer.json() if answer.content else None
         asked = f"{step.method} {step.path}: {got}"
         want = {"error_code": step.want} if answer.is_error else step.want
@@ -277,22 +301,21 @@ def test_the_answers(http: httpx.Client, steps: list[Step]) -> None:
             kept |= {name: got[name] for name in ("id", "guid") if name in got}
 
 
-def test_a_shared_dek_comes_with_its_key(http: httpx.Client) -> None:
-    http.post(KEKS, json=SHARED)
-    made = http.post(f"{D}/s", json={}).json()
+def test_a_shared_dek_comes_with_its_key(ask: Ask) -> None:
+    ask("POST", KEKS, SHARED)
+    made = ask("POST", f"{D}/s", {}).json()
     assert base64.b64decode(made["keyMaterial"])[:2] == b"\x1a\x20"
     assert made["encryptedKeyMaterial"] != made["keyMaterial"]
-    assert http.get(f"{D}/s").json() == made
+    assert ask("GET", f"{D}/s", None).json() == made
+    ask("PUT", K, {"shared": False})
+    own = ask("GET", f"{D}/s", None).json()
+    assert own == {name: member for name, member in made.items() if name != "keyMaterial"}
+    ask("PUT", K, {"shared": True})
+    assert ask("GET", f"{D}/s", None).json() == made
 
 
 def test_no_route_is_left_out() -> None:
-    registry = DevRegistry()
-    routers = (
-        schema_routes(registry.store, registry.policies),
-        policy_routes(registry.store, registry.policies),
-        association_routes(registry.associations, registry.store),
-        key_routes(registry.keks, registry.deks),
-    )
+    routers = Stores(Clock(), Sharing(), State()).routers()
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     assert len(routes) > 40
     asked = {

@@ -12,6 +12,7 @@ from csfle_fast.dev.key_tables import KeyTables
 from csfle_fast.dev.local_kms import LocalKms
 from csfle_fast.dev.models import Dek
 from csfle_fast.dev.names import LATEST
+from csfle_fast.dev.sharing import Sharing
 from dev.refused import refused
 
 SECRET = "a secret"
@@ -21,7 +22,7 @@ OTHER = base64.b64encode(b"another key").decode()
 
 @pytest.fixture
 def tables() -> KeyTables:
-    return KeyTables(Clock(), SECRET)
+    return KeyTables(Clock(), Sharing(SECRET))
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_rewrap_keeps_the_key(deks: DekStore) -> None:
 
 
 def test_a_shared_kek_without_a_kms() -> None:
-    tables = KeyTables(Clock(), None)
+    tables = KeyTables(Clock())
     KekStore(tables).create({"name": "s", "kmsType": "local-kms", "kmsKeyId": "mykey", "shared": True})
     closed = DekStore(tables)
     assert refused(lambda: closed.create("s", body(encryptedKeyMaterial=None))) == (500, 50070)
@@ -192,7 +193,7 @@ def test_the_registry_can_be_full(deks: DekStore, monkeypatch: pytest.MonkeyPatc
 
 def test_ts_follows_the_clock() -> None:
     clock = Clock()
-    tables = KeyTables(clock, None)
+    tables = KeyTables(clock)
     KekStore(tables).create({"name": "k", "kmsType": "local-kms", "kmsKeyId": "mykey"})
     deks = DekStore(tables)
     clock.advance(days=-2)

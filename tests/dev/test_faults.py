@@ -48,7 +48,36 @@ def test_a_refused_write_leaves_the_registry_untouched(registry: DevRegistry, ht
     assert registry.store.subjects() == []
 
 
-@pytest.mark.parametrize("settings", [{}, {"delay": 0}, {"path": "(", "status": 500}])
+def test_a_share_of_requests_is_met(registry: DevRegistry, http: httpx.Client) -> None:
+    fault = registry.faults.add("GET", status=503, rate=0.1, seed=1)
+    failed = [http.get("/").status_code == 503 for _ in range(300)]
+    assert fault.hits == sum(failed)
+    assert 10 < fault.hits < 60  # 30 are expected, and 5 more or less
+    registry.faults.clear()
+    registry.faults.add("GET", status=503, rate=0.1, seed=1)
+    assert [http.get("/").status_code == 503 for _ in range(300)] == failed
+
+
+def test_what_a_rate_passes_by_goes_on_to_the_next_fault() -> None:
+    faults = Faults()
+    some = faults.add(status=503, rate=0.5, count=3, seed=1)
+    rest = faults.add(status=500)
+    for _ in range(100):
+        assert faults.meet("GET", "/") is not None
+    assert (some.hits, rest.hits) == (3, 97)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"delay": 0},
+        {"path": "(", "status": 500},
+        {"status": 500, "rate": 0.0},
+        {"status": 500, "rate": 1.1},
+        {"status": 500, "rate": float("nan")},
+    ],
+)
 def test_a_fault_that_does_nothing_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"fault needs|regular expression"):
+    with pytest.raises(ValueError, match=r"fault needs|regular expression|rate of a fault"):
         Faults().add(**settings)

@@ -8,6 +8,7 @@ from csfle_fast.dev.clock import Clock
 from csfle_fast.dev.deks import DekStore
 from csfle_fast.dev.keks import KekStore
 from csfle_fast.dev.key_tables import KeyTables
+from csfle_fast.dev.sharing import Sharing
 from dev.refused import refused
 
 BODY: dict[str, Any] = {
@@ -22,7 +23,7 @@ BODY: dict[str, Any] = {
 
 @pytest.fixture
 def tables() -> KeyTables:
-    return KeyTables(Clock(), "secret")
+    return KeyTables(Clock(), Sharing("secret"))
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_sharing_is_tested(keks: KekStore) -> None:
     keks.create({**BODY, "name": "own"}, test_sharing=True)
     assert refused(lambda: keks.test("own")) == (422, 42271)
     assert refused(lambda: keks.test("none")) == (404, 40470)
-    closed = KekStore(KeyTables(Clock(), None))
+    closed = KekStore(KeyTables(Clock()))
     assert refused(lambda: closed.create({**BODY, "shared": True}, test_sharing=True)) == (500, 50070)
     assert closed.names() == []
     closed.create({**BODY, "shared": True})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import httpx2 as httpx
@@ -119,3 +120,42 @@ def test_rewrap(http: httpx.Client) -> None:
     again = http.post(path, json={"algorithm": "AES128_GCM"}, params={"rewrap": "true"}).json()
     assert again["keyMaterial"] == made["keyMaterial"]
     assert again["encryptedKeyMaterial"] != made["encryptedKeyMaterial"]
+
+
+class Denying:
+    """A KMS that lets nobody in while it is told so."""
+
+    denies = False
+
+    def wrap(self, plaintext: bytes) -> bytes:
+        if self.denies:
+            raise PermissionError
+        return plaintext[::-1]
+
+    unwrap = wrap
+
+
+def test_a_shared_kek_of_another_kms() -> None:
+    kms = Denying()
+    aws = {"name": "aws", "kmsType": "aws-kms", "kmsKeyId": "arn:aws:kms:r:1:key/x"}
+    with DevRegistry(kms={"aws-kms": kms}) as registry, httpx.Client(base_url=registry.url) as http:
+        assert http.post(KEKS, json=aws).json()["shared"] is False
+        turned = http.put(f"{KEKS}/aws", json={"shared": True}, params={"testSharing": True})
+        assert turned.json()["shared"] is True
+        made = http.post(f"{KEKS}/aws/deks/s", json={}).json()
+        assert base64.b64decode(made["encryptedKeyMaterial"]) == base64.b64decode(made["keyMaterial"])[::-1]
+        kms.denies = True
+        for answer in (
+            http.get(f"{KEKS}/aws/deks/s"),
+            http.post(f"{KEKS}/aws/deks/t", json={}),
+            http.post(f"{KEKS}/aws/test"),
+            http.put(f"{KEKS}/aws", json={"doc": "new"}, params={"testSharing": True}),
+            http.post(KEKS, json={**aws, "name": "aws2", "shared": True}, params={"testSharing": True}),
+        ):
+            assert refused(answer) == (403, 40370)
+        assert http.get(f"{KEKS}/aws/deks").json() == ["s"]
+        assert "doc" not in http.get(f"{KEKS}/aws").json()
+        assert http.get(KEKS).json() == ["aws"]
+        # What its clients wrapped themselves is theirs again.
+        http.put(f"{KEKS}/aws", json={"shared": False})
+        assert "keyMaterial" not in http.get(f"{KEKS}/aws/deks/s").json()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import socket
 import threading
+from pathlib import Path
 
 import httpx2 as httpx
 import pytest
@@ -76,6 +78,62 @@ def test_other_than_loopback_is_refused(host: str) -> None:
 def test_loopback_by_its_other_names() -> None:
     assert DevRegistry(host="localhost", port=1).url == "http://127.0.0.1:1"
     assert DevRegistry(host="::1", port=1).url == "http://[::1]:1"
+
+
+def test_with_a_state_file_another_one_takes_over(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    with DevRegistry(state=path) as one:
+        one.store.register("s", payload())
+        with pytest.raises(ConfigError, match="in use"):
+            DevRegistry(state=path)
+        one.stop()
+        one.start()
+        assert httpx.get(f"{one.url}/subjects").json() == ["s"]
+    assert one.store.subjects() == ["s"]
+    with pytest.raises(RuntimeError, match="closed"):
+        one.store.register("t", payload())
+    with pytest.raises(RuntimeError, match="closed"):
+        one.start()
+    with DevRegistry(state=path) as other:
+        assert httpx.get(f"{other.url}/subjects").json() == ["s"]
+
+
+def test_what_is_stored_before_the_start_is_kept_too(tmp_path: Path) -> None:
+    registry = DevRegistry(state=tmp_path / "state")
+    registry.keks.put({"name": "k", "kmsType": "local-kms", "kmsKeyId": "mykey", "ts": 5})
+    registry.close()
+    registry.close()
+    again = DevRegistry(state=tmp_path / "state")
+    assert again.keks.get("k").ts == 5
+    again.close()
+
+
+def test_a_start_that_fails_lets_go_of_the_state_file(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        registry = DevRegistry(port=taken.getsockname()[1], state=path)
+        with pytest.raises(OSError, match="in use"):
+            registry.__enter__()
+        registry = DevRegistry(port=taken.getsockname()[1], state=path)
+        with pytest.raises(OSError, match="in use"):
+            registry.serve_forever()
+    DevRegistry(state=path).close()
+
+
+def test_a_write_that_cannot_be_kept_is_an_error_and_has_not_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError("no space")
+
+    with DevRegistry(state=tmp_path / "state") as registry:
+        path = f"{registry.url}/subjects/s/versions"
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "fsync", full)
+            answer = httpx.post(path, json=payload())
+        assert (answer.status_code, answer.json()["error_code"]) == (500, 50001)
+        assert httpx.get(f"{registry.url}/subjects").json() == []
+        assert httpx.post(path, json=payload()).json()["id"] == 1
 
 
 def test_the_secret_is_not_on_show() -> None:

@@ -14,6 +14,7 @@ from csfle_fast.dev.keks import KekStore
 from csfle_fast.dev.key_tables import KeyTables
 from csfle_fast.dev.models import to_json
 from csfle_fast.dev.schemas import SchemaStore
+from csfle_fast.dev.sharing import Sharing
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "csfle.json").read_text(encoding="utf-8")
@@ -35,7 +36,7 @@ def test_schema(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: str(v["name"]))
 def test_keys(vector: dict[str, Any]) -> None:
-    tables = KeyTables(Clock(), vector["secret"])
+    tables = KeyTables(Clock(), Sharing(vector["secret"]))
     keks, deks = KekStore(tables), DekStore(tables)
     for kek in vector["keks"]:
         keks.put(kek)

@@ -1,19 +1,21 @@
-"""Associations: which subject a topic uses for its keys and for its values, in memory."""
+"""Associations: which subject a topic uses for its keys and for its values."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from csfle_fast.dev.models import AssociatedSubject, CreateAssociations
 from csfle_fast.dev.names import qualify
 from csfle_fast.dev.refusal import Refusal
+from csfle_fast.dev.state import Key, State
 
 __all__ = ["Association", "AssociationStore"]
 
 _ANY_NAMESPACE = "-"
+_TABLE = "association"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,28 @@ class Association:
             "frozen": self.item.frozen,
         }
 
+    def to_record(self) -> dict[str, Any]:
+        """All of it, as JSON members."""
+        return {**asdict(self), "item": self.item.model_dump(by_alias=True, exclude_none=True)}
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> Self:
+        """The association that ``to_record`` told about."""
+        return cls(**{**record, "item": AssociatedSubject.model_validate(record["item"])})
+
 
 class AssociationStore:
-    """Every association. Safe to use from several threads; every method is atomic."""
+    """Every association. Safe to use from several threads; every method is atomic.
 
-    def __init__(self) -> None:
+    Args:
+        state: where they are kept.
+    """
+
+    def __init__(self, state: State | None = None) -> None:
         self._lock = threading.Lock()
-        self._items: dict[tuple[str, str, str], Association] = {}
+        self._state = State() if state is None else state
+        # By resource id, resource type and association type.
+        self._items: dict[tuple[str, str, str], Association] = dict(self._state.records(_TABLE, _read))
 
     def create(
         self, request: CreateAssociations | Mapping[str, Any], context: str = "."
@@ -76,6 +93,7 @@ class AssociationStore:
                         f"An association of type '{key[2]}' already exists for resource "
                         f"'{sent.resource_name}'",
                     )
+            self._state.save({(_TABLE, *key): association.to_record() for key, association in new.items()})
             self._items.update(new)
         return list(new.values())
 
@@ -108,10 +126,19 @@ class AssociationStore:
     ) -> None:
         """Remove a resource's associations, or those of some types. None is no error."""
         with self._lock:
-            self._items = {
-                key: a
-                for key, a in self._items.items()
-                if key[0] != resource_id
-                or resource_type not in (None, key[1])
-                or (types and key[2] not in types)
-            }
+            gone = [
+                key
+                for key in self._items
+                if key[0] == resource_id
+                and resource_type in (None, key[1])
+                and (not types or key[2] in types)
+            ]
+            if gone:
+                self._state.save({(_TABLE, *key): None for key in gone})
+            for key in gone:
+                del self._items[key]
+
+
+def _read(key: Key, value: Any) -> tuple[tuple[str, str, str], Association]:
+    _, resource_id, resource_type, association_type = key
+    return (resource_id, resource_type, association_type), Association.of_record(value)

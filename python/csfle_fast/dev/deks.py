@@ -1,4 +1,4 @@
-"""DEKs, in memory."""
+"""DEKs."""
 
 from __future__ import annotations
 
@@ -99,14 +99,15 @@ class DekStore:
         """One DEK, or the LATEST.
 
         Raises:
-            Refusal: 40470 (unknown), 50070 (shared, and the KMS cannot be used).
+            Refusal: 40470 (unknown); of a shared KEK 40370 (its KMS denies it), 50070 (it cannot be used).
         """
         with self._tables.lock:
             ids = self._ids(kek, subject, algorithm, deleted=deleted)
             wanted = ids[-1:] if version == LATEST else [i for i in ids if i.version == version]
             if not wanted:
                 raise key_not_found(subject)
-            return self._answer(wanted[0])
+            dek = self._tables.deks[wanted[0]]
+            return _members(dek, self._key_material(wanted[0].kek, dek))
 
     def create(
         self, kek: str, request: CreateDek | Mapping[str, Any], *, rewrap: bool = False
@@ -118,7 +119,8 @@ class DekStore:
 
         Raises:
             Refusal: 40470 (KEK), 40971 (exists), 40972 (too many), 42271 (subject,
-                algorithm, version or material), 50070 (shared, and the KMS cannot be used).
+                algorithm, version or material); of a shared KEK 40370 (its KMS denies it), 50070
+                (it cannot be used).
         """
         sent = CreateDek.model_validate(request)
         subject = checked_subject(sent.subject)
@@ -144,8 +146,9 @@ class DekStore:
                 encrypted_key_material=self._material(kek_id, sent, old),
                 deleted=sent.deleted,
             )
-            self._tables.store_dek(dek_id, dek)
-            return self._answer(dek_id)
+            # Opened first: what a shared KEK cannot open is not stored.
+            key_material = self._key_material(dek_id.kek, dek)
+            return _members(self._tables.store_dek(dek_id, dek), key_material)
 
     def delete(
         self,
@@ -165,11 +168,10 @@ class DekStore:
             chosen = self._chosen(kek, subject, algorithm, version)
             if permanent and any(not self._tables.deks[i].deleted for i in chosen):
                 raise not_soft_deleted(subject)
-            for dek_id in chosen:
-                if permanent:
-                    del self._tables.deks[dek_id]
-                else:
-                    self._mark(dek_id, deleted=True)
+            if permanent:
+                self._tables.remove_deks(chosen)
+            else:
+                self._mark(chosen, deleted=True)
 
     def undelete(
         self,
@@ -188,8 +190,7 @@ class DekStore:
             chosen = self._chosen(kek, subject, algorithm, version)
             if self._tables.keks[chosen[0].kek].deleted:
                 raise Refusal(404, 40472, f"Key '{kek}' must be undeleted first")
-            for dek_id in chosen:
-                self._mark(dek_id, deleted=False)
+            self._mark(chosen, deleted=False)
 
     def _kek_id(self, name: str, subject: str, *, deleted: bool) -> KekId:
         check_kek_name(name)
@@ -220,10 +221,15 @@ class DekStore:
             raise key_not_found(subject)
         return ids
 
-    def _mark(self, dek_id: DekId, *, deleted: bool) -> None:
-        dek = self._tables.deks[dek_id]
-        if dek.deleted != deleted:
-            self._tables.store_dek(dek_id, dek.model_copy(update={"deleted": deleted}))
+    def _mark(self, dek_ids: list[DekId], *, deleted: bool) -> None:
+        deks = ((dek_id, self._tables.deks[dek_id]) for dek_id in dek_ids)
+        changed = {
+            dek_id: dek.model_copy(update={"deleted": deleted, "ts": None})
+            for dek_id, dek in deks
+            if dek.deleted != deleted
+        }
+        if changed:
+            self._tables.store_deks(changed)
 
     def _material(self, kek_id: KekId, sent: CreateDek, old: Dek | None) -> str:
         kek = self._tables.keks[kek_id]
@@ -234,18 +240,26 @@ class DekStore:
             return sent.encrypted_key_material
         if not kek.shared:
             raise invalid_key("encryptedKeyMaterial")
-        proto = generate_key_proto(sent.algorithm) if old is None else self._tables.unwrap(kek, old)
-        return self._tables.wrap(kek, proto)
+        sharing = self._tables.sharing
+        if old is None:
+            return sharing.wrap(kek, generate_key_proto(sent.algorithm))
+        return sharing.wrap(kek, sharing.unwrap(kek, old.encrypted_key_material))
 
-    def _answer(self, dek_id: DekId) -> dict[str, Any]:
-        dek = self._tables.deks[dek_id]
-        members = to_json(dek)
-        if not dek.deleted:
-            del members["deleted"]
-        kek = self._tables.keks[dek_id.kek]
-        if kek.shared:
-            members["keyMaterial"] = base64.b64encode(self._tables.unwrap(kek, dek)).decode()
-        return members
+    def _key_material(self, kek_id: KekId, dek: Dek) -> str | None:
+        """The key itself, of a shared KEK's DEK only."""
+        kek = self._tables.keks[kek_id]
+        if not kek.shared:
+            return None
+        return base64.b64encode(self._tables.sharing.unwrap(kek, dek.encrypted_key_material)).decode()
+
+
+def _members(dek: Dek, key_material: str | None) -> dict[str, Any]:
+    members = to_json(dek)
+    if not dek.deleted:
+        del members["deleted"]
+    if key_material is not None:
+        members["keyMaterial"] = key_material
+    return members
 
 
 def _undeletes(sent: CreateDek, old: Dek) -> bool:

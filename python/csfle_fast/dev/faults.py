@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import threading
 from collections.abc import Mapping
@@ -31,12 +32,16 @@ class Fault:
         status: int | None,
         delay: float,
         count: int | None,
+        rate: float,
+        seed: int | None,
         body: Mapping[str, Any] | None,
         headers: Mapping[str, str] | None,
     ) -> None:
         self._method = re.compile(method, re.IGNORECASE)
         self._path = re.compile(path)
         self._count = count
+        self._rate = rate
+        self._random = random.Random(seed)  # noqa: S311 - it decides no secret
         self.status = status
         self.delay = delay
         self.body = body
@@ -48,6 +53,8 @@ class Fault:
         if self._count is not None and self.hits >= self._count:
             return False
         if not (self._method.fullmatch(method) and self._path.search(path)):
+            return False
+        if self._rate < 1 and self._random.random() >= self._rate:
             return False
         self.hits += 1
         return True
@@ -68,6 +75,8 @@ class Faults:
         status: int | None = None,
         delay: float = 0.0,
         count: int | None = None,
+        rate: float = 1.0,
+        seed: int | None = None,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fault:
@@ -80,16 +89,31 @@ class Faults:
                 request through after the delay.
             delay: seconds to wait first.
             count: how many requests it meets; None for all.
+            rate: the share of fitting requests that it meets, more than 0 and at most 1; the others go on to
+                the next fault.
+            seed: makes the choice of ``rate`` the same in each run.
             body: the JSON answer; by default an error body for ``status``.
             headers: further headers of the answer, for instance Retry-After.
 
         Raises:
-            ValueError: neither a status nor a delay, or a pattern that is not one.
+            ValueError: neither a status nor a delay, a pattern that is not one, or no such rate.
         """
         if status is None and delay <= 0:
             raise ValueError("a fault needs a status, a delay, or both")
+        if not 0 < rate <= 1:
+            raise ValueError("the rate of a fault is more than 0 and at most 1")
         try:
-            fault = Fault(method, path, status=status, delay=delay, count=count, body=body, headers=headers)
+            fault = Fault(
+                method,
+                path,
+                status=status,
+                delay=delay,
+                count=count,
+                rate=rate,
+                seed=seed,
+                body=body,
+                headers=headers,
+            )
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from None
         with self._lock:

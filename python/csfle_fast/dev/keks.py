@@ -1,4 +1,4 @@
-"""KEKs, in memory."""
+"""KEKs."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ class KekStore:
         """Create a KEK; creating an equal one over a soft-deleted one undeletes it.
 
         Raises:
-            Refusal: 40971 (exists), 40972 (too many), 42271 (name, type or key id), 50070
-                (``test_sharing``, and the KMS cannot be used).
+            Refusal: 40971 (exists), 40972 (too many), 42271 (name, type or key id); with
+                ``test_sharing`` of a shared KEK 40370 (its KMS denies it), 50070 (it cannot be used).
         """
         sent = CreateKek.model_validate(request)
         check_kek_name(sent.name)
@@ -104,7 +104,7 @@ class KekStore:
             deleted=sent.deleted,
         )
         if test_sharing and new.shared:
-            self._tables.try_sharing(new)
+            self._tables.sharing.try_out(new)
         kek_id = KekId(context, new.name)
         with self._tables.lock:
             old = self._tables.keks.get(kek_id)
@@ -115,12 +115,18 @@ class KekStore:
             return self._tables.store_kek(kek_id, new)
 
     def update(
-        self, name: str, request: UpdateKek | Mapping[str, Any], context: str = DEFAULT_CONTEXT
+        self,
+        name: str,
+        request: UpdateKek | Mapping[str, Any],
+        context: str = DEFAULT_CONTEXT,
+        *,
+        test_sharing: bool = False,
     ) -> Kek:
         """Change a KEK's properties, doc or sharing; a member that is not sent stays.
 
         Raises:
-            Refusal: 404/40470.
+            Refusal: 40470 (unknown); with ``test_sharing`` of a shared KEK 40370 (its KMS denies it),
+                50070 (it cannot be used).
         """
         sent = UpdateKek.model_validate(request)
         changes = {member: getattr(sent, member) for member in sent.model_fields_set}
@@ -130,6 +136,8 @@ class KekStore:
         with self._tables.lock:
             old = self.get(name, context)
             new = old.model_copy(update=changes)
+            if test_sharing and new.shared:
+                self._tables.sharing.try_out(new)
             if _equivalent(old, new):
                 return old
             return self._tables.store_kek(KekId(context, name), new)
@@ -151,7 +159,7 @@ class KekStore:
             if permanent:
                 if not old.deleted:
                     raise not_soft_deleted(name)
-                del self._tables.keks[kek_id]
+                self._tables.remove_kek(kek_id)
             elif not old.deleted:
                 self._tables.store_kek(kek_id, old.model_copy(update={"deleted": True}))
 
@@ -170,12 +178,13 @@ class KekStore:
         """Wrap and unwrap a throw-away key with a shared KEK's KMS; stores nothing.
 
         Raises:
-            Refusal: 40470 (unknown), 42271 (not shared), 50070 (the KMS cannot be used).
+            Refusal: 40470 (unknown), 42271 (not shared), 40370 (its KMS denies it), 50070 (it
+                cannot be used).
         """
         kek = self.get(name, context)
         if not kek.shared:
             raise invalid_key("shared")
-        self._tables.try_sharing(kek)
+        self._tables.sharing.try_out(kek)
         return kek
 
 

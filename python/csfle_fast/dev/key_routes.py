@@ -17,6 +17,7 @@ from csfle_fast.dev.paths import ContextName, Paged, SubjectName
 __all__ = ["key_routes"]
 
 Algorithm = Annotated[str, Query()]
+TestSharing = Annotated[bool, Query(alias="testSharing")]
 _KEK = "/keks/{kek:quoted}"
 _DEKS = _KEK + "/deks"
 _DEK = _DEKS + "/{subject:quoted}"
@@ -44,11 +45,7 @@ def _add_keks(router: APIRouter, keks: KekStore) -> None:
         return RegistryResponse(page.of(keks.names(context, subject_prefixes=wanted, deleted=deleted)))
 
     @router.post("/keks")
-    async def create(
-        context: ContextName,
-        body: CreateKek,
-        test_sharing: Annotated[bool, Query(alias="testSharing")] = False,
-    ) -> Response:
+    async def create(context: ContextName, body: CreateKek, test_sharing: TestSharing = False) -> Response:
         return _kek(keks.create(body, context, test_sharing=test_sharing))
 
     @router.get(_KEK)
@@ -56,8 +53,10 @@ def _add_keks(router: APIRouter, keks: KekStore) -> None:
         return _kek(keks.get(kek, context, deleted=deleted))
 
     @router.put(_KEK)
-    async def update(kek: str, context: ContextName, body: UpdateKek) -> Response:
-        return _kek(keks.update(kek, body, context))
+    async def update(
+        kek: str, context: ContextName, body: UpdateKek, test_sharing: TestSharing = False
+    ) -> Response:
+        return _kek(keks.update(kek, body, context, test_sharing=test_sharing))
 
     @router.delete(_KEK)
     async def delete(kek: str, context: ContextName, permanent: bool = False) -> Response:

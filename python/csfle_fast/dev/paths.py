@@ -13,7 +13,7 @@ from csfle_fast.dev.names import normalize_context, qualify
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["ContextName", "Page", "Paged", "PathMiddleware", "SubjectName"]
+__all__ = ["ContextName", "Page", "Paged", "PathMiddleware", "SubjectName", "prefix_context"]
 
 _T = TypeVar("_T")
 
@@ -54,13 +54,17 @@ class PathMiddleware:
         await self._app(scope, receive, send)
 
 
+def prefix_context(request: Request) -> str:
+    """The context in front of the path, or else the default one."""
+    return normalize_context(request.scope[_CONTEXT])
+
+
 async def _context(request: Request, context: Annotated[str | None, Query()] = None) -> str:
-    prefix: str | None = request.scope[_CONTEXT]
-    return normalize_context(context) if prefix is None else prefix
+    return normalize_context(context) if request.scope[_CONTEXT] is None else prefix_context(request)
 
 
 async def _subject(subject: Annotated[str, Path()], request: Request) -> str:
-    return qualify(normalize_context(request.scope[_CONTEXT]), subject)
+    return qualify(prefix_context(request), subject)
 
 
 class Page:

@@ -9,12 +9,15 @@ from typing import Any, TypeVar
 from csfle_fast.dev.models import ConfigUpdate, to_json
 from csfle_fast.dev.names import DEFAULT_CONTEXT, split_subject
 from csfle_fast.dev.refusal import Refusal
+from csfle_fast.dev.state import Key, State
 
 __all__ = ["GLOBAL", "Policies"]
 
 _T = TypeVar("_T")
 
 GLOBAL = ""
+_CONFIGS = "config"
+_MODES_SET = "mode"
 _LEVELS = frozenset(
     {
         "NONE",
@@ -34,12 +37,16 @@ class Policies:
 
     Scopes are a subject's full name, ``":.ctx:"`` for a context, GLOBAL for all.
     Compatibility levels are kept and returned, never enforced, hence the default NONE.
+
+    Args:
+        state: where they are kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, state: State | None = None) -> None:
         self._lock = threading.RLock()
-        self._configs: dict[str, dict[str, Any]] = {}
-        self._modes: dict[str, str] = {}
+        self._state = State() if state is None else state
+        self._configs: dict[str, dict[str, Any]] = dict(self._state.records(_CONFIGS, _read))
+        self._modes: dict[str, str] = dict(self._state.records(_MODES_SET, _read))
 
     def config(self, scope: str, *, default_to_global: bool = False) -> dict[str, Any]:
         """The settings of ``scope``, as JSON members.
@@ -76,7 +83,9 @@ class Policies:
         if level is not None:
             members["compatibilityLevel"] = level
         with self._lock:
-            self._configs[scope] = {**self._configs.get(scope, {}), **members}
+            config = {**self._configs.get(scope, {}), **members}
+            self._state.save({(_CONFIGS, scope): config})
+            self._configs[scope] = config
         answer = {name: value for name, value in members.items() if name != "compatibilityLevel"}
         return answer if level is None else {"compatibility": level, **answer}
 
@@ -84,6 +93,7 @@ class Policies:
         """Remove the settings of ``scope``; returns what they were."""
         with self._lock:
             old = self.config(scope)
+            self._state.save({(_CONFIGS, scope): None})
             self._configs.pop(scope, None)
         return old
 
@@ -129,14 +139,21 @@ class Policies:
         if mode not in _MODES:
             raise Refusal(422, 42204, "Invalid mode. Valid values are " + _names(_MODES))
         with self._lock:
+            self._state.save({(_MODES_SET, scope): mode})
             self._modes[scope] = mode
 
     def delete_mode(self, scope: str) -> str:
         """Remove the mode of ``scope``; returns what it was."""
         with self._lock:
             old = self.mode(scope)
+            self._state.save({(_MODES_SET, scope): None})
             self._modes.pop(scope, None)
         return old
+
+
+def _read(key: Key, value: Any) -> tuple[str, Any]:
+    _, scope = key
+    return scope, value
 
 
 def _in_scope(settings: Mapping[str, _T], scope: str, default: _T) -> _T:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
-from csfle_fast.dev.models import Metadata, Rule, RuleSet
+from csfle_fast.dev.models import ConfigUpdate, Metadata, Rule, RuleSet, SchemaPayload
 from csfle_fast.dev.refusal import Refusal
 
-__all__ = ["check_rule_set", "merge_metadata", "merge_rule_sets"]
+__all__ = ["check_rule_set", "completed", "merge_metadata", "merge_rule_sets"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,255}")
 _KINDS = frozenset({"TRANSFORM", "CONDITION"})
@@ -79,6 +80,30 @@ def merge_rule_sets(base: RuleSet | None, over: RuleSet | None) -> RuleSet | Non
         encoding_rules=_merge(base.encoding_rules, over.encoding_rules),
         enable_at=over.enable_at or base.enable_at,
     )
+
+
+def completed(sent: SchemaPayload, previous: SchemaPayload | None, config: ConfigUpdate) -> SchemaPayload:
+    """A registration with what it leaves out.
+
+    Args:
+        sent: the registration; without a schema it is about the one before.
+        previous: the version before, whose metadata and rule set stay if none are sent.
+        config: whose defaults and overrides are merged in.
+    """
+    metadata, rule_set = sent.metadata, sent.rule_set
+    update: dict[str, Any] = {}
+    if previous is not None:
+        metadata = previous.metadata if metadata is None else metadata
+        rule_set = previous.rule_set if rule_set is None else rule_set
+        if not sent.schema_text.strip():
+            update = {"schema_text": previous.schema_text, "references": previous.references}
+    update["metadata"] = merge_metadata(
+        merge_metadata(config.default_metadata, metadata), config.override_metadata
+    )
+    update["rule_set"] = merge_rule_sets(
+        merge_rule_sets(config.default_rule_set, rule_set), config.override_rule_set
+    )
+    return sent.model_copy(update=update)
 
 
 def _merge(base: list[Rule] | None, over: list[Rule] | None) -> list[Rule]:

@@ -11,7 +11,8 @@ from csfle_fast.dev.models import RegisterSchema, to_json
 from csfle_fast.dev.names import ALL_CONTEXTS, DEFAULT_CONTEXT, parse_version, qualify, split_subject
 from csfle_fast.dev.paths import ContextName, Paged, SubjectName
 from csfle_fast.dev.policies import Policies
-from csfle_fast.dev.schemas import Registered, SchemaStore
+from csfle_fast.dev.schemas import SchemaStore
+from csfle_fast.dev.versions import Registered
 
 __all__ = ["schema_routes"]
 

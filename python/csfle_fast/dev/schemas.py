@@ -1,10 +1,10 @@
-"""Subjects, versions, schema ids and GUIDs, in memory."""
+"""Subjects, versions, schema ids and GUIDs."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from csfle_fast.dev.avro_text import canonical_text, check_avro
@@ -13,21 +13,14 @@ from csfle_fast.dev.models import ConfigUpdate, SchemaPayload
 from csfle_fast.dev.names import ALL_CONTEXTS, DEFAULT_CONTEXT, LATEST, split_subject, subject_key
 from csfle_fast.dev.references import reference_texts, refers_to
 from csfle_fast.dev.refusal import Refusal
-from csfle_fast.dev.rulesets import check_rule_set, merge_metadata, merge_rule_sets
+from csfle_fast.dev.rulesets import check_rule_set, completed
+from csfle_fast.dev.state import Key, State
+from csfle_fast.dev.versions import Registered, find_guid, matches, unknown_subject, visible
 
-__all__ = ["Registered", "SchemaStore"]
+__all__ = ["SchemaStore"]
 
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """One version of a subject."""
-
-    subject: str
-    version: int
-    id: int
-    guid: str
-    payload: SchemaPayload
-    deleted: bool = False
+_SUBJECTS = "subject"
+_LAST_IDS = "last id"
 
 
 class SchemaStore:
@@ -35,14 +28,22 @@ class SchemaStore:
 
     An id stands for one content (schema, references, metadata, rule set) in one context,
     so a new rule set for an old schema is a new version with a new id. Subjects may be
-    given in any of their forms (``s``, ``:.:s``, ``:.ctx:s``).
+    given in any of their forms (``s``, ``:.:s``, ``:.ctx:s``). An id is never given out for another
+    content, even when all that had it is deleted.
+
+    Args:
+        config: what applies to a subject that gets a new version.
+        state: where it is kept.
     """
 
-    def __init__(self, config: Callable[[str], ConfigUpdate] | None = None) -> None:
+    def __init__(
+        self, config: Callable[[str], ConfigUpdate] | None = None, state: State | None = None
+    ) -> None:
         self._lock = threading.RLock()
         self._config = config or (lambda subject: ConfigUpdate())
-        self._subjects: dict[str, list[Registered]] = {}
-        self._last_id: dict[str, int] = {}
+        self._state = State() if state is None else state
+        self._subjects: dict[str, list[Registered]] = dict(self._state.records(_SUBJECTS, _read_subject))
+        self._last_id: dict[str, int] = dict(self._state.records(_LAST_IDS, _read_last_id))
 
     # -- writing
 
@@ -81,20 +82,18 @@ class SchemaStore:
             previous = live[-1].payload if live else None
             if sent.schema_text.strip():
                 as_sent = self._canonical(sent, normalize)
-                same = _find(live, schema_guid(as_sent))
+                same = find_guid(live, schema_guid(as_sent))
                 if same is not None and schema_id in (None, same.id):
                     return same
-            content = self._checked(key, _completed(sent, previous, config), normalize)
+            content = self._checked(key, completed(sent, previous, config), normalize)
             guid = schema_guid(content)
-            same = _find(live, guid)
+            same = find_guid(live, guid)
             if same is not None and schema_id in (None, same.id):
                 return same
             chosen = self._choose_id(key, guid, schema_id)
             number = self._choose_version(versions, version)
             added = Registered(key, number, chosen, guid, content)
-            self._subjects[key] = sorted([*versions, added], key=lambda v: v.version)
-            context, _ = split_subject(key)
-            self._last_id[context] = max(self._last_id.get(context, 0), chosen)
+            self._put(key, sorted([*versions, added], key=lambda v: v.version))
             return added
 
     def delete_subject(self, subject: str, *, permanent: bool = False) -> list[int]:
@@ -108,7 +107,7 @@ class SchemaStore:
         with self._lock:
             versions = self._subjects.get(key)
             if not versions:
-                raise _unknown_subject(subject)
+                raise unknown_subject(subject)
             live = [v for v in versions if not v.deleted]
             if permanent:
                 if live:
@@ -117,7 +116,7 @@ class SchemaStore:
                         40405,
                         f"Subject '{subject}' was not deleted first before being permanently deleted",
                     )
-                del self._subjects[key]
+                self._put(key, [])
                 return [v.version for v in versions]
             if not live:
                 raise Refusal(
@@ -127,7 +126,7 @@ class SchemaStore:
                 )
             for version in live:
                 self._refuse_if_referenced(version)
-            self._subjects[key] = [replace(v, deleted=True) for v in versions]
+            self._put(key, [replace(v, deleted=True) for v in versions])
             return [v.version for v in live]
 
     def delete_version(self, subject: str, version: int, *, permanent: bool = False) -> int:
@@ -156,9 +155,7 @@ class SchemaStore:
                     )
                 self._refuse_if_referenced(found)
                 remaining = [replace(v, deleted=True) if v is found else v for v in self._subjects[key]]
-            self._subjects[key] = remaining
-            if not remaining:
-                del self._subjects[key]
+            self._put(key, remaining)
             return found.version
 
     # -- reading
@@ -171,7 +168,7 @@ class SchemaStore:
             return [
                 name
                 for name, versions in sorted(self._subjects.items())
-                if _matches(name, prefix) and _visible(versions, deleted, deleted_only)
+                if matches(name, prefix) and visible(versions, deleted, deleted_only)
             ]
 
     def versions(
@@ -183,9 +180,9 @@ class SchemaStore:
             Refusal: 404/40401.
         """
         with self._lock:
-            found = _visible(self._subjects.get(subject_key(subject), []), deleted, deleted_only)
+            found = visible(self._subjects.get(subject_key(subject), []), deleted, deleted_only)
         if not found:
-            raise _unknown_subject(subject)
+            raise unknown_subject(subject)
         return found
 
     def version(self, subject: str, version: int = LATEST, *, deleted: bool = False) -> Registered:
@@ -195,9 +192,9 @@ class SchemaStore:
             Refusal: 404/40401, 404/40402.
         """
         with self._lock:
-            found = _visible(self._subjects.get(subject_key(subject), []), deleted, False)
+            found = visible(self._subjects.get(subject_key(subject), []), deleted, False)
         if not found:
-            raise _unknown_subject(subject)
+            raise unknown_subject(subject)
         if version == LATEST:
             return found[-1]
         for candidate in found:
@@ -221,7 +218,7 @@ class SchemaStore:
         found = self.versions(subject, deleted=deleted)
         normalize = normalize or bool(self._config(subject_key(subject)).normalize)
         content = self._canonical(SchemaPayload.model_validate(payload), normalize)
-        same = _find(found, schema_guid(content))
+        same = find_guid(found, schema_guid(content))
         if same is None:
             raise Refusal(404, 40403, "Schema not found")
         return same
@@ -290,6 +287,22 @@ class SchemaStore:
 
     # -- inside
 
+    def _put(self, key: str, versions: list[Registered]) -> None:
+        """Keep the versions of a subject, none at all if it is gone, and the highest id of its context."""
+        context, _ = split_subject(key)
+        last_id = max([self._last_id.get(context, 0), *(v.id for v in versions)])
+        self._state.save(
+            {
+                (_SUBJECTS, key): [v.to_record() for v in versions] or None,
+                (_LAST_IDS, context): last_id,
+            }
+        )
+        self._last_id[context] = last_id
+        if versions:
+            self._subjects[key] = versions
+        else:
+            del self._subjects[key]
+
     def _all(self, context: str | None) -> Iterator[Registered]:
         with self._lock:
             groups = list(self._subjects.items())
@@ -354,40 +367,11 @@ class SchemaStore:
             )
 
 
-def _completed(sent: SchemaPayload, previous: SchemaPayload | None, config: ConfigUpdate) -> SchemaPayload:
-    metadata, rule_set = sent.metadata, sent.rule_set
-    update: dict[str, Any] = {}
-    if previous is not None:
-        metadata = previous.metadata if metadata is None else metadata
-        rule_set = previous.rule_set if rule_set is None else rule_set
-        if not sent.schema_text.strip():
-            update = {"schema_text": previous.schema_text, "references": previous.references}
-    update["metadata"] = merge_metadata(
-        merge_metadata(config.default_metadata, metadata), config.override_metadata
-    )
-    update["rule_set"] = merge_rule_sets(
-        merge_rule_sets(config.default_rule_set, rule_set), config.override_rule_set
-    )
-    return sent.model_copy(update=update)
+def _read_subject(key: Key, value: Any) -> tuple[str, list[Registered]]:
+    _, subject = key
+    return subject, [Registered.of_record(subject, record) for record in value]
 
 
-def _find(versions: list[Registered], guid: str) -> Registered | None:
-    return next((v for v in reversed(versions) if v.guid == guid), None)
-
-
-def _visible(versions: list[Registered], deleted: bool, deleted_only: bool) -> list[Registered]:
-    if deleted_only:
-        return [v for v in versions if v.deleted]
-    return [v for v in versions if deleted or not v.deleted]
-
-
-def _matches(name: str, prefix: str) -> bool:
-    if prefix.startswith(ALL_CONTEXTS):
-        return split_subject(name)[1].startswith(prefix.removeprefix(ALL_CONTEXTS))
-    context, rest = split_subject(prefix)
-    own, plain = split_subject(name)
-    return own == context and plain.startswith(rest)
-
-
-def _unknown_subject(subject: str) -> Refusal:
-    return Refusal(404, 40401, f"Subject '{subject}' not found.")
+def _read_last_id(key: Key, value: Any) -> tuple[str, int]:
+    _, context = key
+    return context, int(value)
