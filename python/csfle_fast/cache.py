@@ -184,6 +184,14 @@ class LoadingCache(Generic[K, V]):
             except _AbandonedError:
                 continue
 
+    def at_hand(self, key: K, load: Callable[[], V]) -> Lease[V] | None:
+        """As ``lease``, but None where the caller would have to wait, or where a failure is remembered."""
+        with self._lock:
+            lease, renewal = self._serve(key, self._clock(), None, settled=False)
+        if renewal is not None:
+            self._renew(key, load, renewal)
+        return lease
+
     def peek(self, key: K) -> V | None:
         """The value of ``key`` if it may be served now, else None. Loads nothing."""
         kept = self._kept(key)
@@ -228,19 +236,27 @@ class LoadingCache(Generic[K, V]):
         """
         with self._lock:
             now = self._clock()
-            entry = self._fresh(key, now, max_age, settled)
-            flight = self._flights.get(key)
-            if entry is not None:
-                self.hits += 1
-                due = self._refresher is not None and now >= entry.renew
-                if due:
-                    entry.renew = now + _POLL_SEC
-                begins = due and flight is None
-                return entry.lease(now), self._take_off(key) if begins else None, begins
+            lease, renewal = self._serve(key, now, max_age, settled)
+            if lease is not None:
+                return lease, renewal, renewal is not None
             failure = self._failures.get(key)
             if failure is not None and now < failure.expires:
                 raise copy.copy(failure.error)
+            flight = self._flights.get(key)
             return None, flight or self._take_off(key), flight is None
+
+    def _serve(
+        self, key: K, now: float, max_age: float | None, settled: bool
+    ) -> tuple[Lease[V] | None, Future[Lease[V]] | None]:
+        """What may be served, and the flight that is to be made in the background. Under the lock."""
+        entry = self._fresh(key, now, max_age, settled)
+        if entry is None:
+            return None, None
+        self.hits += 1
+        if self._refresher is None or now < entry.renew:
+            return entry.lease(now), None
+        entry.renew = now + _POLL_SEC
+        return entry.lease(now), None if key in self._flights else self._take_off(key)
 
     def _take_off(self, key: K) -> Future[Lease[V]]:
         flight = self._flights[key] = Future()

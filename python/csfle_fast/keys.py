@@ -132,6 +132,15 @@ class KeyService:
             DekId.of(rule, subject, number), lambda: self._load_reader(rule, subject, number)
         )
 
+    def reader_key_at_hand(
+        self, rule: EncryptRule, subject: str, version: int | None = None
+    ) -> Lease[ReaderKey] | None:
+        """As ``reader_key``, but None where somebody would have to be asked first."""
+        number = FIRST_VERSION if version is None else version
+        return self._readers.at_hand(
+            DekId.of(rule, subject, number), lambda: self._load_reader(rule, subject, number)
+        )
+
     def latest_known(self, rule: EncryptRule, subject: str) -> int | None:
         """The newest version number that the registry has named and that still holds; asks nobody."""
         return self._latest.peek(_latest_id(rule, subject))

@@ -17,7 +17,7 @@ from csfle_fast.keys import KeyService
 from csfle_fast.objects import Codec
 from csfle_fast.plans import Compiled, Plans
 from csfle_fast.registry import Registry, Version
-from csfle_fast.rules import RulesToRun
+from csfle_fast.rules import EncryptRule, RulesToRun
 from csfle_fast.settings import Settings
 from csfle_fast.subjects import check_field
 
@@ -166,6 +166,34 @@ class ReadSide:
             _, index, rule, version = miss
             return self._resolve_dek(self.lanes[index], rule, version, away)
         return self._resolve_schema(miss[1], away)
+
+    def adopt(self, old: ReadSide) -> None:
+        """Take over what ``old`` held and what still holds, so that no batch has to miss it."""
+        try:
+            subject, renew = self._registry.subject_until(self._topic, self._part)
+        except CsfleError:
+            return  # the subject is each record's, or cannot be told: every schema is looked at anew
+        with old._lock:
+            lanes, by_id, by_guid = list(old.lanes), dict(old._by_id), dict(old._by_guid)
+            held = [[list(deks.loaded) for deks in lane.deks] for lane in lanes]
+        if old.latest != self.latest or any(lane.compiled.subject != subject for lane in lanes):
+            return
+        self.fresh_until = min(self.fresh_until, renew)
+        self._by_id, self._by_guid = by_id, by_guid
+        for lane, versions in zip(lanes, held, strict=True):
+            rules = zip(lane.compiled.rules, versions, strict=True)
+            deks = [self._at_hand(rule, subject, numbers) for rule, numbers in rules]
+            self.lanes.append(replace(lane, deks=deks))
+        self._reader = self._snapshot()
+
+    def _at_hand(self, rule: EncryptRule, subject: str, versions: Sequence[int]) -> _Deks:
+        deks = _Deks()
+        for version in versions:
+            lease = self._keys.reader_key_at_hand(rule, subject, version if rule.rotated else None)
+            if lease is not None:
+                deks.loaded[version] = lease.value.cipher
+                self.fresh_until = min(self.fresh_until, lease.renew)
+        return deks
 
     def preload(self, version: Version) -> None:
         """Load the lane of a version and the newest DEK of each of its rules.
@@ -333,7 +361,9 @@ class ReadSides:
         side = self._sides.get(target)
         if side is None or time.monotonic() >= side.fresh_until or side.full:
             topic, part, rows, rules = target
-            side = self._make(topic=topic, part=part, rows=rows, rules=rules)
+            old, side = side, self._make(topic=topic, part=part, rows=rows, rules=rules)
+            if old is not None and not old.full:
+                side.adopt(old)
             with self._lock:
                 self._sides[target] = side
                 self._sides.move_to_end(target)
