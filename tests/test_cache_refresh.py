@@ -23,9 +23,8 @@ class HeldRefresher(Refresher):
         super().__init__()
         self.jobs: list[Callable[[], None]] = []
 
-    def submit(self, job: Callable[[], None]) -> bool:
-        self.jobs.append(job)
-        return True
+    def submit(self, run: Callable[[], None], drop: Callable[[], None]) -> None:
+        self.jobs.append(run)
 
     def run(self) -> int:
         """Run all that waits; how many."""
@@ -137,6 +136,25 @@ class TestAhead:
         assert world.get() == 1
         world.later(0.1 * TTL)
         assert world.get() == 2
+
+    def test_who_waits_for_a_load_that_a_close_has_dropped_loads_for_itself(self) -> None:
+        world, refresher, release = World(), Refresher(), threading.Event()
+        world.cache = LoadingCache(size=1, ttl=TTL, clock=world.clock, refresher=refresher)
+
+        def slow() -> None:
+            release.wait(30)
+
+        for _ in range(4):
+            refresher.submit(slow, slow)
+        world.get()
+        world.later(0.9 * TTL)
+        world.get()  # behind four jobs that take their time
+        world.later(0.1 * TTL)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(world.get)
+            threading.Timer(0.1, refresher.close).start()
+            assert waiting.result(30) == 2
+        release.set()
 
     def test_a_value_of_no_time_is_asked_for_every_time(self) -> None:
         world = World(ttl=0.0)

@@ -15,6 +15,11 @@ from csfle_fast.refresher import Refresher
 PATIENCE = 30.0
 
 
+def never() -> None:
+    """For jobs that are not to be dropped."""
+    raise AssertionError
+
+
 def threads() -> int:
     return sum(thread.name == "csfle-fast-refresher" for thread in threading.enumerate())
 
@@ -34,7 +39,7 @@ def test_jobs_run_in_threads_of_their_own_that_end_with_it() -> None:
         names.append(threading.current_thread().name)
         done.set()
 
-    assert ours.submit(job)
+    ours.submit(job, never)
     assert done.wait(PATIENCE)
     assert names == ["csfle-fast-refresher"]
     ours.close()
@@ -51,7 +56,7 @@ def test_slow_jobs_do_not_hold_up_the_others_and_threads_are_few() -> None:
         ran.release()
 
     for _ in range(20):
-        ours.submit(slow)
+        ours.submit(slow, never)
     deadline = time.monotonic() + PATIENCE
     while len(started) < 4:
         assert time.monotonic() < deadline
@@ -66,23 +71,24 @@ def test_slow_jobs_do_not_hold_up_the_others_and_threads_are_few() -> None:
 
 
 def test_after_the_close_nothing_is_taken_and_what_waits_is_dropped() -> None:
-    ours, running, release, ran = Refresher(), threading.Semaphore(0), threading.Event(), []
+    ours, running, release = Refresher(), threading.Semaphore(0), threading.Event()
+    ran: list[str] = []
 
     def slow() -> None:
         running.release()
         release.wait(PATIENCE)
 
     for _ in range(4):
-        ours.submit(slow)
+        ours.submit(slow, never)
     for _ in range(4):
         assert running.acquire(timeout=PATIENCE)
-    ours.submit(lambda: ran.append(1))
+    ours.submit(lambda: ran.append("run"), lambda: ran.append("dropped"))
     before = threads()
     ours.close()
     release.set()
     wait_until_idle(before - 4)
-    assert ran == []
-    assert not ours.submit(lambda: ran.append(1))
+    ours.submit(lambda: ran.append("run"), lambda: ran.append("dropped"))
+    assert ran == ["dropped", "dropped"]
 
 
 def test_an_idle_thread_ends_and_a_later_job_starts_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +96,24 @@ def test_an_idle_thread_ends_and_a_later_job_starts_another(monkeypatch: pytest.
     before, ours = threads(), Refresher()
     for _ in range(50):
         done = threading.Event()
-        ours.submit(done.set)
+        ours.submit(done.set, never)
         assert done.wait(PATIENCE), "no job is left behind by a thread that goes"
         time.sleep(0.01)
     wait_until_idle(before)
+
+
+def test_without_a_thread_to_be_had_a_job_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ours, dropped, done = Refresher(), threading.Event(), threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        ours.submit(never, dropped.set)
+        assert dropped.is_set()
+    ours.submit(done.set, never)
+    assert done.wait(PATIENCE), "and the next is run when there are threads again"
+    ours.close()
 
 
 def test_its_threads_keep_neither_it_nor_a_jobs_owner_alive() -> None:
@@ -105,7 +125,7 @@ def test_its_threads_keep_neither_it_nor_a_jobs_owner_alive() -> None:
     def job(held: Owner = owner) -> None:
         done.set()
 
-    ours.submit(job)
+    ours.submit(job, never)
     assert done.wait(PATIENCE)
     watched: list[weakref.ref[object]] = [weakref.ref(ours), weakref.ref(owner)]
     del ours, owner, job
@@ -124,13 +144,13 @@ def test_a_forked_child_starts_anew() -> None:
         release.wait(PATIENCE)
 
     for _ in range(4):
-        ours.submit(slow)
+        ours.submit(slow, never)
     for _ in range(4):
         assert running.acquire(timeout=PATIENCE)
     ours._lock.acquire()
     ours.reset_locks()
     done = threading.Event()
-    assert ours.submit(done.set)
+    ours.submit(done.set, never)
     assert done.wait(PATIENCE), "not behind threads that a child does not have"
     release.set()
     ours.close()

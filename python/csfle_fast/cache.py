@@ -293,10 +293,7 @@ class LoadingCache(Generic[K, V]):
                 _logger.warning("loading anew in the background failed (%s)", type(error).__name__)
 
         assert self._refresher is not None  # noqa: S101 - who begins a renewal has seen it
-        if not self._refresher.submit(work):
-            with self._lock:
-                self._flights.pop(key, None)
-            flight.set_exception(_AbandonedError())
+        self._refresher.submit(work, lambda: self._abandon(key, flight))
 
     def _fly(self, key: K, load: Callable[[], V], flight: Future[Lease[V]], *, insist: bool) -> Lease[V]:
         """Load, and land the flight. In an outage an older value is kept, and given unless one insists."""
@@ -310,11 +307,8 @@ class LoadingCache(Generic[K, V]):
                 raise
             flight.set_result(kept)
             return kept
-        except BaseException:
-            # Nothing was learnt (an interrupt, a bug): whoever waits tries for itself.
-            with self._lock:
-                self._flights.pop(key, None)
-            flight.set_exception(_AbandonedError())
+        except BaseException:  # nothing was learnt: an interrupt, a bug
+            self._abandon(key, flight)
             raise
         with self._lock:
             self.loads += 1
@@ -324,6 +318,13 @@ class LoadingCache(Generic[K, V]):
         lease = entry.lease(started)
         flight.set_result(lease)
         return lease
+
+    def _abandon(self, key: K, flight: Future[Lease[V]]) -> None:
+        """Whoever waits for the flight tries for itself."""
+        with self._lock:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+        flight.set_exception(_AbandonedError())
 
     def _failed(self, key: K, error: CsfleError) -> Lease[V] | None:
         """What an unsuccessful load leaves: the older value where it may go on, else the failure."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 
 __all__ = ["Refresher"]
 
@@ -13,7 +15,10 @@ _MOST_THREADS = 4
 #: A thread with nothing to do ends after so many seconds, so that an idle program has none.
 _IDLE_SEC = 10.0
 
-_Job = Callable[[], None]
+
+class _Job(NamedTuple):
+    run: Callable[[], None]
+    drop: Callable[[], None]
 
 
 class Refresher:
@@ -34,28 +39,22 @@ class Refresher:
         """Jobs taken so far."""
         return self._submitted
 
-    def submit(self, job: _Job) -> bool:
-        """Have ``job`` run soon; it must not raise. False where nothing is run any more."""
+    def submit(self, run: Callable[[], None], drop: Callable[[], None]) -> None:
+        """Have ``run`` called soon, or ``drop`` where nothing is run any more. Neither may raise."""
         with self._lock:
-            if self._closed:
-                return False
-            self._submitted += 1
-            self._jobs.put(job)
-            if self._crew.joins(self._jobs.qsize()):
-                thread = threading.Thread(
-                    target=_work, args=(self._jobs, self._crew), name="csfle-fast-refresher", daemon=True
-                )
-                thread.start()
-            return True
+            closed = self._closed
+            if not closed:
+                self._submit(_Job(run, drop))
+        if closed:
+            drop()
 
     def close(self) -> None:
         """Take no more jobs and drop those that wait; one that runs is let run out."""
         with self._lock:
-            self._closed = True
-            while not self._jobs.empty():
-                self._jobs.get_nowait()
-            for _ in range(_MOST_THREADS):
-                self._jobs.put(None)
+            self._closed = self._crew.closed = True
+        self._drop_all()
+        for _ in range(_MOST_THREADS):
+            self._jobs.put(None)  # wakes one thread each
 
     def reset_locks(self) -> None:
         """In a forked child, which has none of the threads: their jobs are dropped, and new ones start."""
@@ -63,11 +62,36 @@ class Refresher:
         self._jobs = queue.SimpleQueue()
         self._crew = _Crew()
 
+    def _submit(self, job: _Job) -> None:
+        self._submitted += 1
+        self._jobs.put(job)
+        if self._crew.joins(self._jobs.qsize()):
+            thread = threading.Thread(
+                target=_work, args=(self._jobs, self._crew), name="csfle-fast-refresher", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more, or the interpreter is about to end
+                if self._crew.lose() == 0:
+                    self._drop_all()
+
+    def _drop_all(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    job.drop()
+
 
 class _Crew:
-    """How many threads there are, and how many of them wait for a job."""
+    """How many threads there are, and how many of them wait for a job.
+
+    Attributes:
+        closed: all go home.
+    """
 
     def __init__(self) -> None:
+        self.closed = False
         self._lock = threading.Lock()
         self._threads = 0
         self._idle = 0
@@ -79,8 +103,14 @@ class _Crew:
             self._threads += more
             return more
 
+    def lose(self) -> int:
+        """One that was counted did not come; how many there are."""
+        with self._lock:
+            self._threads -= 1
+            return self._threads
+
     def wait(self, jobs: queue.SimpleQueue[_Job | None]) -> _Job | None:
-        """The next job; None ends the thread that asked."""
+        """The next job; None for a thread that has waited long enough."""
         with self._lock:
             self._idle += 1
         try:
@@ -94,7 +124,7 @@ class _Crew:
     def leave(self, jobs: queue.SimpleQueue[_Job | None]) -> bool:
         """Whether the thread may go: not with a job that came while it made up its mind."""
         with self._lock:
-            gone = jobs.empty()
+            gone = self.closed or jobs.empty()
             self._threads -= gone
             return gone
 
@@ -104,7 +134,7 @@ def _work(jobs: queue.SimpleQueue[_Job | None], crew: _Crew) -> None:
     while True:
         job = crew.wait(jobs)
         if job is not None:
-            job()
+            job.run()
             del job  # it may hold what should be collected while this thread waits
         elif crew.leave(jobs):
             return
