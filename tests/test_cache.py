@@ -169,15 +169,6 @@ def test_a_refusal_ends_the_old_value_at_once() -> None:
     assert len(cache) == 0
 
 
-def test_put_forgets_a_failure() -> None:
-    clock, source = ManualClock(), Source()
-    cache = make(clock)
-    with pytest.raises(RegistryError):
-        cache.get("k", source.fail)
-    cache.put("k", 7)
-    assert cache.get("k", source) == 7
-
-
 def test_other_exceptions_are_not_remembered() -> None:
     cache = make(ManualClock())
 
@@ -197,7 +188,6 @@ def test_a_closed_cache_is_empty_and_answers_without_keeping() -> None:
     cache.close()
     assert (len(cache), len(cache._failures)) == (0, 0)
     assert [cache.get("k", source), cache.get("k", source)] == [3, 4]
-    cache.put("k", 7)
     with pytest.raises(RegistryError):
         cache.get("k", source.fail)
     assert (len(cache), len(cache._failures)) == (0, 0)

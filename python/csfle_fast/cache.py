@@ -197,12 +197,6 @@ class LoadingCache(Generic[K, V]):
         kept = self._kept(key)
         return None if kept is None else kept.value
 
-    def put(self, key: K, value: V) -> None:
-        """Store a value that was learnt on another way; forgets a remembered failure."""
-        with self._lock:
-            if not self._closed:
-                self._store(key, self._entry(value, self._clock()))
-
     def close(self) -> list[V]:
         """Forget everything and keep nothing from now on, not even what is being loaded at this moment.
 

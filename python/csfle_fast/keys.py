@@ -42,6 +42,16 @@ class ReaderKey:
     limits: Limits
 
 
+@dataclass
+class _Newest:
+    """The newest DEK version that is known: what the registry named, or a later one that was found since.
+
+    One that was found says nothing of the time at which the registry was asked, nor that it is the newest.
+    """
+
+    version: int
+
+
 class KeyService:
     """Keys for one Engine. Safe to share between threads; one flight per key.
 
@@ -80,7 +90,7 @@ class KeyService:
             limits=lambda key: key.limits,
             refresher=refresher,
         )
-        self._latest: LoadingCache[DekId, int] = LoadingCache(
+        self._latest: LoadingCache[DekId, _Newest] = LoadingCache(
             size=settings.dek_cache_size,
             ttl=settings.dek_cache_ttl_sec,
             stale=settings.stale_if_error_sec,
@@ -143,7 +153,8 @@ class KeyService:
 
     def latest_known(self, rule: EncryptRule, subject: str) -> int | None:
         """The newest version number that the registry has named and that still holds; asks nobody."""
-        return self._latest.peek(_latest_id(rule, subject))
+        newest = self._latest.peek(_latest_id(rule, subject))
+        return None if newest is None else newest.version
 
     def latest_version(self, rule: EncryptRule, subject: str) -> int:
         """Number of the newest DEK version, soft-deleted ones included; 0 where there is none.
@@ -196,9 +207,9 @@ class KeyService:
         dek = self._deks.find(rule, subject, number, deleted=True)
         if dek is None:
             raise _no_dek(rule, subject, number)
-        latest = _latest_id(rule, subject)
-        if number > (self._latest.peek(latest) or 0):
-            self._latest.put(latest, number)
+        newest = self._latest.peek(_latest_id(rule, subject))
+        if newest is not None:
+            newest.version = max(newest.version, number)
         return ReaderKey(self._deks.opener(kek.value, subject, dek), Limits(kek.until, kek.end))
 
     def _may_exist(self, rule: EncryptRule, subject: str, number: int) -> bool:
@@ -211,11 +222,11 @@ class KeyService:
         return number <= self._latest_number(rule, subject, self._missing_ttl) + 1
 
     def _latest_number(self, rule: EncryptRule, subject: str, max_age: float | None) -> int:
-        def load() -> int:
+        def load() -> _Newest:
             dek = self._registry.get_dek(rule.kek_name, subject, rule.algorithm, LATEST, deleted=True)
-            return 0 if dek is None else dek.version
+            return _Newest(0 if dek is None else dek.version)
 
-        return self._latest.get(_latest_id(rule, subject), load, max_age=max_age)
+        return self._latest.get(_latest_id(rule, subject), load, max_age=max_age).version
 
 
 def _latest_id(rule: EncryptRule, subject: str) -> DekId:
