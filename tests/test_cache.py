@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from csfle_fast.cache import Limits, LoadingCache
+from csfle_fast.cache import LoadingCache
 from csfle_fast.errors import CsfleError, RegistryError
+from csfle_fast.leases import Limits
 from manual_clock import ManualClock
 
 

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from csfle_fast.cache import Limits, LoadingCache
+from csfle_fast.cache import LoadingCache
 from csfle_fast.errors import CsfleError, KmsError, RegistryError
+from csfle_fast.leases import Limits
 from csfle_fast.refresher import Refresher
 from manual_clock import ManualClock
 
@@ -275,6 +276,17 @@ class TestOutage:
         world.later(0.1 * TTL)
         with pytest.raises(CsfleError, match=code):
             world.get()
+
+    @pytest.mark.parametrize("code", ["bad_answer", "kms_failed"])
+    def test_nor_do_those_who_hold_it_look_again_only_later(self, code: str) -> None:
+        world = World(missing_ttl=TTL)
+        world.get()
+        end = world.clock.now + TTL
+        world.failure = CsfleError(code, "?")
+        world.later(0.9 * TTL)
+        world.get()
+        world.refresher.run()
+        assert world.cache.lease("k", world.load).renew == end
 
     def test_who_insists_on_a_fresh_one_is_told(self) -> None:
         world = World()

@@ -16,12 +16,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from csfle_fast.errors import OUTAGE_CODES, CsfleError
+from csfle_fast.leases import Entry, Lease, Limits
 from csfle_fast.refresher import Refresher
 
-__all__ = ["Lease", "Limits", "LoadingCache"]
+__all__ = ["LoadingCache"]
 
 _logger = logging.getLogger(__name__)
 
@@ -40,62 +41,20 @@ _RETRY_SEC = 1.0
 _UNCLEAR_CODES = frozenset({"bad_answer", "kms_failed"})
 
 
-class Limits(NamedTuple):
-    """When a value ends of its own, whatever the TTL of the cache.
-
-    Attributes:
-        until: the moment from which it has to be asked for again.
-        end: the moment from which it may not be used, even if nobody can be asked.
-    """
-
-    until: float
-    end: float
-
-
-class Lease(NamedTuple, Generic[V]):
-    """A value and for how long, on the clock of its cache.
-
-    Attributes:
-        value: the value.
-        renew: ask again from then on; the answer is at hand, or a better one.
-        until: what is built on it must be built anew from then on.
-        end: it may not be used from then on.
-    """
-
-    value: V
-    renew: float
-    until: float
-    end: float
-
-
-@dataclass(slots=True)
-class _Entry(Generic[V]):
-    value: V
-    loaded: float
-    renew: float
-    until: float
-    end: float
-    #: Nobody could be asked the last time.
-    failing: bool = False
-
-    @property
-    def age(self) -> float:
-        """The seconds that it may reach before it has to be asked for again."""
-        return self.until - self.loaded
-
-    def serves(self, now: float) -> bool:
-        return now < (self.end if self.failing else self.until)
-
-    def lease(self, now: float) -> Lease[V]:
-        # One that is past its time, in an outage, is built on until the next attempt.
-        until = self.until if now < self.until else self.renew
-        return Lease(self.value, min(self.renew, self.end), min(until, self.end), self.end)
-
-
 @dataclass(slots=True)
 class _Failure:
     error: CsfleError
     expires: float
+
+
+class _Flight(Future[Lease[V]]):
+    """A load under way, or about to be.
+
+    Attributes:
+        queued: it waits for the refresher; whoever cannot wait takes it over.
+    """
+
+    queued = False
 
 
 class LoadingCache(Generic[K, V]):
@@ -130,9 +89,9 @@ class LoadingCache(Generic[K, V]):
         self._clock = clock
         self._limits = limits
         self._refresher = refresher
-        self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
+        self._entries: OrderedDict[K, Entry[V]] = OrderedDict()
         self._failures: OrderedDict[K, _Failure] = OrderedDict()
-        self._flights: dict[K, Future[Lease[V]]] = {}
+        self._flights: dict[K, _Flight[V]] = {}
         self._closed = False
         self._lock = threading.Lock()
         self.hits = 0
@@ -220,7 +179,7 @@ class LoadingCache(Generic[K, V]):
 
     def _look(
         self, key: K, max_age: float | None, settled: bool
-    ) -> tuple[Lease[V] | None, Future[Lease[V]] | None, bool]:
+    ) -> tuple[Lease[V] | None, _Flight[V] | None, bool]:
         """What may be served, the flight to wait for or to make, and whether it is the caller's to make.
 
         With a value there is a flight only if it is to be made, in the background.
@@ -237,11 +196,14 @@ class LoadingCache(Generic[K, V]):
             if failure is not None and now < failure.expires:
                 raise copy.copy(failure.error)
             flight = self._flights.get(key)
-            return None, flight or self._take_off(key), flight is None
+            if flight is None:
+                return None, self._take_off(key), True
+            mine, flight.queued = flight.queued, False
+            return None, flight, mine
 
     def _serve(
         self, key: K, now: float, max_age: float | None, settled: bool
-    ) -> tuple[Lease[V] | None, Future[Lease[V]] | None]:
+    ) -> tuple[Lease[V] | None, _Flight[V] | None]:
         """What may be served, and the flight that is to be made in the background. Under the lock."""
         entry = self._fresh(key, now, max_age, settled)
         if entry is None:
@@ -250,15 +212,20 @@ class LoadingCache(Generic[K, V]):
         if self._refresher is None or now < entry.renew:
             return entry.lease(now), None
         entry.renew = now + _POLL_SEC
-        return entry.lease(now), None if key in self._flights else self._take_off(key)
+        if key in self._flights:
+            return entry.lease(now), None
+        flight = self._take_off(key)
+        flight.queued = True
+        return entry.lease(now), flight
 
-    def _take_off(self, key: K) -> Future[Lease[V]]:
-        flight = self._flights[key] = Future()
+    def _take_off(self, key: K) -> _Flight[V]:
+        flight: _Flight[V] = _Flight()
+        self._flights[key] = flight
         return flight
 
-    def _fresh(self, key: K, now: float, max_age: float | None, settled: bool) -> _Entry[V] | None:
+    def _fresh(self, key: K, now: float, max_age: float | None, settled: bool) -> Entry[V] | None:
         entry = self._entries.get(key)
-        if entry is None or not entry.serves(now):
+        if entry is None or now >= entry.served_until:
             return None
         if max_age is not None and now - entry.loaded >= max_age:
             return None
@@ -273,12 +240,14 @@ class LoadingCache(Generic[K, V]):
         with self._lock:
             entry = self._entries.get(key)
             now = self._clock()
-            return None if entry is None or not entry.serves(now) else entry.lease(now)
+            return None if entry is None or now >= entry.served_until else entry.lease(now)
 
-    def _renew(self, key: K, load: Callable[[], V], flight: Future[Lease[V]]) -> None:
+    def _renew(self, key: K, load: Callable[[], V], flight: _Flight[V]) -> None:
         """Load in the background. Whoever comes meanwhile is served what there is."""
 
         def work() -> None:
+            if not self._unqueue(flight):
+                return
             try:
                 self._fly(key, load, flight, insist=False)
             except CsfleError as error:
@@ -287,9 +256,15 @@ class LoadingCache(Generic[K, V]):
                 _logger.warning("loading anew in the background failed (%s)", type(error).__name__)
 
         assert self._refresher is not None  # noqa: S101 - who begins a renewal has seen it
-        self._refresher.submit(work, lambda: self._abandon(key, flight))
+        self._refresher.submit(work, lambda: self._abandon(key, flight) if self._unqueue(flight) else None)
 
-    def _fly(self, key: K, load: Callable[[], V], flight: Future[Lease[V]], *, insist: bool) -> Lease[V]:
+    def _unqueue(self, flight: _Flight[V]) -> bool:
+        """Whether it is still the refresher's; from now on it is not."""
+        with self._lock:
+            still, flight.queued = flight.queued, False
+            return still
+
+    def _fly(self, key: K, load: Callable[[], V], flight: _Flight[V], *, insist: bool) -> Lease[V]:
         """Load, and land the flight. In an outage an older value is kept, and given unless one insists."""
         started = self._clock()
         try:
@@ -313,7 +288,7 @@ class LoadingCache(Generic[K, V]):
         flight.set_result(lease)
         return lease
 
-    def _abandon(self, key: K, flight: Future[Lease[V]]) -> None:
+    def _abandon(self, key: K, flight: _Flight[V]) -> None:
         """Whoever waits for the flight tries for itself."""
         with self._lock:
             if self._flights.get(key) is flight:
@@ -341,7 +316,7 @@ class LoadingCache(Generic[K, V]):
             del self._entries[key]
             return None
 
-    def _entry(self, value: V, started: float) -> _Entry[V]:
+    def _entry(self, value: V, started: float) -> Entry[V]:
         until, end = started + self._ttl, started + self._ttl + self._stale
         if self._limits is not None:
             own = self._limits(value)
@@ -349,9 +324,9 @@ class LoadingCache(Generic[K, V]):
         renew = until
         if self._refresher is not None and started < until < float("inf"):
             renew = started + (until - started) * random.uniform(_RENEW_FROM, _RENEW_TO)  # noqa: S311
-        return _Entry(value, started, renew, until, end)
+        return Entry(value, started, renew, until, end)
 
-    def _store(self, key: K, entry: _Entry[V]) -> None:
+    def _store(self, key: K, entry: Entry[V]) -> None:
         self._entries[key] = entry
         self._entries.move_to_end(key)
         self._failures.pop(key, None)
@@ -362,6 +337,6 @@ class _AbandonedError(Exception):
     """The thread that was loading gave up without an answer."""
 
 
-def _trim(store: OrderedDict[K, _Entry[V]] | OrderedDict[K, _Failure], size: int) -> None:
+def _trim(store: OrderedDict[K, Entry[V]] | OrderedDict[K, _Failure], size: int) -> None:
     while len(store) > size:
         store.popitem(last=False)

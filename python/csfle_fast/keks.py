@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from csfle_fast.cache import Lease, LoadingCache
+from csfle_fast.cache import LoadingCache
 from csfle_fast.dek_registry import DekRegistry, Kek
 from csfle_fast.errors import KeyServiceError
+from csfle_fast.leases import Lease
 from csfle_fast.references import context_of
 from csfle_fast.refresher import Refresher
 from csfle_fast.rules import EncryptRule

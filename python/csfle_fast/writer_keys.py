@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from csfle_fast._core import Cipher
-from csfle_fast.cache import Lease, Limits, LoadingCache
+from csfle_fast.cache import LoadingCache
 from csfle_fast.dek_registry import LATEST, Dek, Kek
 from csfle_fast.deks import FIRST_VERSION, DekId, Deks
 from csfle_fast.errors import KeyServiceError, RegistryError
 from csfle_fast.keks import Keks
+from csfle_fast.leases import Lease, Limits
 from csfle_fast.refresher import Refresher
 from csfle_fast.rules import EncryptRule
 from csfle_fast.settings import Settings
