@@ -162,7 +162,7 @@ class WriterKeys:
             raise KeyServiceError(
                 "no_dek",
                 f"Kek:{kek.name}, subject {subject}: the registry says that DEK version {number} exists, "
-                "and does not have it",
+                "and does not give it: it may be soft-deleted",
             )
         return made
 
