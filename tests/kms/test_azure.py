@@ -222,7 +222,7 @@ def test_closing_during_a_call_lets_it_end_and_leaves_no_connection(azure: Azure
     azure.faults.append(Fault("/encrypt$", 0))
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(ours.wrap, PROTO)
-        while azure.count("/encrypt$") < 2:
+        while azure.count("/encrypt$") < 2 and not waiting.done():
             time.sleep(0.01)
         ours.close()
         azure.let_go()

@@ -235,6 +235,21 @@ def test_no_credentials_anywhere(
         assert refused(ours.wrap, PROTO).code == code
 
 
+def test_an_identity_that_was_there_and_does_not_answer_now(
+    azure: AzureStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    azure.token_seconds = 120  # a new one for each call
+    monkeypatch.setenv("IDENTITY_ENDPOINT", "https://localhost/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", azure.application.secret)
+    with closing(by_default(azure, monkeypatch, kms__timeout__sec=0.5)) as ours:
+        wrapped = ours.wrap(PROTO)
+        azure.faults.append(Fault("/msi/token$", 0, times=2))
+        for _ in range(2):
+            assert refused(ours.unwrap, wrapped).code == "kms_timeout"
+        assert ours._tokens._met == []  # nothing is kept of it
+        assert ours.unwrap(wrapped) == PROTO
+
+
 def test_the_log_names_the_credential_that_failed(
     azure: AzureStandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

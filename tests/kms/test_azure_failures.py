@@ -11,6 +11,7 @@ from email.utils import format_datetime
 import pytest
 
 from azure_world import PROTO, client, refused
+from csfle_fast.errors import KmsError
 from csfle_fast.kms.azure import AzureKmsClient
 from csfle_fast.kms.refusal import CAUSES
 from services.azure import AzureStandIn, Version
@@ -281,3 +282,17 @@ def test_a_vault_gets_no_token_for_another_domain(azure: AzureStandIn) -> None:
     # The SDK remembers what the vault asked for, and compares it nevertheless.
     with closing(client(azure, key)) as ours:
         assert refused(ours.wrap, PROTO).code == "kms_wrong_location"
+
+
+@pytest.mark.parametrize("where", ["/encrypt$", "/v2.0/token$"])
+def test_what_the_caller_is_handling_is_no_cause(where: str, azure: AzureStandIn) -> None:
+    def time_out() -> None:
+        raise TimeoutError
+
+    azure.faults.append(Fault(where, -1))
+    with closing(client(azure, azure.make_key())) as ours:
+        try:
+            time_out()
+        except TimeoutError:
+            with pytest.raises(KmsError, match="kms_unavailable"):
+                ours.wrap(PROTO)

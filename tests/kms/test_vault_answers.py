@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -307,3 +308,14 @@ def test_a_redirect_does_not_lead_out_of_tls(certificates: Certificates) -> None
             assert wrap(standby.key_id, settings).code == "kms_failed"
             assert len(standby.seen) == 1
     assert plain.seen == []
+
+
+def test_what_the_caller_is_handling_is_no_cause() -> None:
+    settings = {"token.id": "t", "kms.timeout.sec": 2}
+    with closing(client(f"http://{LOOPBACK}:{free_ports(1)[0]}/transit/keys/kek", settings)) as ours:
+        try:
+            raise TimeoutError
+        except TimeoutError:
+            with pytest.raises(KmsError) as caught:
+                ours.unwrap(NO_KEYS)
+    assert caught.value.code == "kms_unreachable"

@@ -11,6 +11,7 @@ import base64
 import functools
 import itertools
 import json
+import os
 import re
 import secrets
 import threading
@@ -22,6 +23,7 @@ from typing import NamedTuple, Self
 from urllib.parse import parse_qs
 from uuid import uuid4
 
+import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -126,9 +128,14 @@ class AzureStandIn:
         """Give the answers that are held back, and hold none back from now on."""
         self._let_go.set()
 
-    def environment(self) -> dict[str, str]:
-        """What makes a client of Azure's come here."""
-        return {"HTTPS_PROXY": self.proxy.url, "REQUESTS_CA_BUNDLE": str(self._certificates.authority)}
+    def lead_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make clients of Azure's come here, and see nothing of this machine's proxies and credentials."""
+        for name in list(os.environ):
+            of_azure = name.startswith(("AZURE_", "IDENTITY_", "MSI_", "IMDS_"))
+            if of_azure or name.lower().endswith(("_proxy", "_ca_bundle")):
+                monkeypatch.delenv(name)
+        monkeypatch.setenv("HTTPS_PROXY", self.proxy.url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(self._certificates.authority))
 
     def settings(self) -> dict[str, object]:
         """The application's credentials, as Confluent's clients are given them."""

@@ -71,13 +71,8 @@ def azure(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """
     from services.azure import AzureStandIn  # noqa: PLC0415 - only for those who use it
 
-    for name in list(os.environ):
-        of_azure = name.startswith(("AZURE_", "IDENTITY_", "MSI_", "IMDS_"))
-        if of_azure or name.lower().endswith(("_proxy", "_ca_bundle")):
-            monkeypatch.delenv(name)
     with AzureStandIn(certificates) as azure:
-        for name, value in azure.environment().items():
-            monkeypatch.setenv(name, value)
+        azure.lead_clients(monkeypatch)
         yield azure
 
 

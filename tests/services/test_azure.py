@@ -136,13 +136,12 @@ def test_it_ends_though_an_answer_is_held_back(
     before = threading.active_count()
     with ExitStack() as clients:
         with AzureStandIn(certificates) as azure:
-            for name, value in azure.environment().items():
-                monkeypatch.setenv(name, value)
+            azure.lead_clients(monkeypatch)
             azure.faults.append(Fault("/keys/", 0))
             client = Sdk(azure, clients).keys()
             waiting = threading.Thread(target=pytest.raises, args=(Exception, client.get_key, "kek"))
             waiting.start()
-            while not azure.requests:
+            while not azure.requests and waiting.is_alive():
                 time.sleep(0.01)
             start = time.monotonic()
         assert time.monotonic() - start < 10

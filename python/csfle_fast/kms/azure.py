@@ -15,6 +15,7 @@ import binascii
 import functools
 import logging
 import re
+import sys
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
@@ -148,7 +149,8 @@ class AzureKmsClient:
         return result
 
     def _send(self, operation: str, request: Any) -> Any:
-        decrypts = operation == "decrypt"
+        of_answer = functools.partial(of_vault_answer, decrypts=operation == "decrypt")
+        before = sys.exception()
         try:
             client = self._idle.pop()
         except IndexError:
@@ -158,7 +160,7 @@ class AzureKmsClient:
         except NoToken as stopped:
             failure = stopped.failure
         except Exception as error:  # noqa: BLE001 - its text may quote what was sent
-            failure = of_exception(error, functools.partial(of_vault_answer, decrypts=decrypts))
+            failure = of_exception(error, of_answer, before)
             if self._verifies and type(error) is ValueError:
                 hint = f"the vault wants a token for another domain than its own, see {_VERIFY_RESOURCE}"
                 failure = Failure("kms_wrong_location", hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -70,11 +71,14 @@ class TokenSource:
         """
         if not self._lock.acquire(timeout=self._patience):
             raise NoToken(Failure("kms_timeout", "sign-in: another thread is waiting for the answer"))
+        before = sys.exception()
         try:
             return self._credential.get_token_info(*scopes, options=options)
         except Exception as error:  # noqa: BLE001 - MSAL and its transports raise what they like
-            failure = self._failure(error, (options or {}).get("tenant_id"))
+            failure = self._failure(error, (options or {}).get("tenant_id"), before)
         finally:
+            if self._met is not None:
+                self._met.clear()
             self._lock.release()
         raise NoToken(failure)
 
@@ -82,18 +86,17 @@ class TokenSource:
         """Close the connections."""
         self._credential.close()
 
-    def _failure(self, error: Exception, wanted_tenant: str | None) -> Failure:
+    def _failure(self, error: Exception, wanted_tenant: str | None, before: BaseException | None) -> Failure:
         from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415
         from azure.identity import CredentialUnavailableError  # noqa: PLC0415
 
         if self._met is not None and type(error) is ClientAuthenticationError:
             # A chain only gives the texts of what its members raised.
-            met, self._met[:] = list(self._met), []
-            tried = [one for one in met if not isinstance(one, CredentialUnavailableError)]
-            if not tried and len(met) != 1:
+            tried = [one for one in self._met if not isinstance(one, CredentialUnavailableError)]
+            if not tried and len(self._met) != 1:
                 return Failure("missing_credentials", "azure-identity finds none in this environment")
-            error = (tried or met)[-1]
-        failure = of_exception(error, of_token_answer)
+            error = (tried or self._met)[-1]
+        failure = of_exception(error, of_token_answer, before)
         if failure.code != "kms_unauthenticated" or failure.detail != type(error).__name__:
             return failure
         if isinstance(error, CredentialUnavailableError):

@@ -85,17 +85,20 @@ def of_token_answer(answer: Any) -> Failure:
     return failure
 
 
-def of_exception(error: Exception, of_answer: Callable[[Any], Failure]) -> Failure:
+def of_exception(
+    error: Exception, of_answer: Callable[[Any], Failure], before: BaseException | None
+) -> Failure:
     """What it means that there is no answer, or one that the SDK raised.
 
     Args:
         error: what azure-core or azure-identity raised.
         of_answer: tells what an answer means.
+        before: what was being handled when the call began. It hangs on the error and is none of its causes.
     """
     from azure.core import exceptions  # noqa: PLC0415 - loaded by who called
     from urllib3.exceptions import ReadTimeoutError  # noqa: PLC0415
 
-    causes = list(_causes(error))
+    causes = list(_causes(error, before))
     last = type(causes[-1]).__name__
 
     def has(*types: type[BaseException]) -> bool:
@@ -150,11 +153,13 @@ def _principal(message: str) -> str | None:
     return ";".join(f"{name}={match[1]}" for name, match in found if match) or None
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException, before: BaseException | None) -> Iterator[BaseException]:
     """The exception and what it came from; azure-core has it in an attribute."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__ or getattr(error, "inner_exception", None)
+    cause: BaseException | None = error
+    while cause is not None and cause is not before:
+        yield cause
+        inner = getattr(cause, "inner_exception", None)
+        cause = cause.__cause__ or inner or cause.__context__
 
 
 def _body(answer: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 import ssl
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -172,10 +173,11 @@ class VaultClient:
 
     def _send(self, operation: str, send: Callable[[], Any]) -> Any:
         """The answer to one request, whatever its status."""
+        before = sys.exception()
         try:
             return send()
         except Exception as error:  # noqa: BLE001 - any of them may quote what was sent
-            code, detail = meaning_of_failure(error)
+            code, detail = meaning_of_failure(error, before)
         raise self._refusal(code, operation, detail)
 
     def _refused(self, operation: str, answer: Any, principal: str | None) -> KmsError:

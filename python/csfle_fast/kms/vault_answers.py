@@ -56,16 +56,17 @@ def meaning_of_answer(answer: Any, *, login: bool) -> tuple[str, str]:
     return "kms_unavailable" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "kms_failed", shown
 
 
-def meaning_of_failure(error: Exception) -> tuple[str, str]:
+def meaning_of_failure(error: Exception, before: BaseException | None = None) -> tuple[str, str]:
     """Code and detail for a request that has no answer.
 
     Args:
         error: what requests raised; its text is not looked at.
+        before: what was being handled when the call began. It hangs on the error and is none of its causes.
     """
     from requests import exceptions  # noqa: PLC0415 - comes with hvac
     from urllib3.exceptions import ProtocolError, ReadTimeoutError  # noqa: PLC0415 - comes with requests
 
-    causes = list(_causes(error))
+    causes = list(_causes(error, before))
     of_tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if any(isinstance(cause, exceptions.Timeout | ReadTimeoutError) for cause in causes):
         found = "kms_timeout", type(error).__name__
@@ -94,12 +95,14 @@ def _meaning_of_tls(error: ssl.SSLError) -> tuple[str, str]:
     return ("kms_unauthenticated" if of_ours else "kms_unreachable"), f"TLS: {reason}"
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException, before: BaseException | None) -> Iterator[BaseException]:
     """The exception and what it came from; urllib3 has some of them as an argument only."""
-    while error is not None:
-        yield error
-        inner = next((one for one in error.args if isinstance(one, BaseException)), None)
-        error = error.__cause__ or error.__context__ or inner
+    cause: BaseException | None = error
+    while cause is not None and cause is not before:
+        yield cause
+        inner = next((one for one in cause.args if isinstance(one, BaseException)), None)
+        context = None if cause.__context__ is before else cause.__context__
+        cause = cause.__cause__ or context or inner
 
 
 def _said(answer: Any) -> str:
