@@ -311,11 +311,15 @@ def test_a_redirect_does_not_lead_out_of_tls(certificates: Certificates) -> None
 
 
 def test_what_the_caller_is_handling_is_no_cause() -> None:
-    settings = {"token.id": "t", "kms.timeout.sec": 2}
-    with closing(client(f"http://{LOOPBACK}:{free_ports(1)[0]}/transit/keys/kek", settings)) as ours:
+    url = f"http://{LOOPBACK}:{free_ports(1)[0]}"
+    with closing(client(f"{url}/transit/keys/kek", {"token.id": "t", "kms.timeout.sec": 2})) as ours:
+
+        def fail() -> None:
+            raise exceptions.Timeout
+
         try:
-            raise TimeoutError
-        except TimeoutError:
+            fail()
+        except exceptions.Timeout:
             with pytest.raises(KmsError) as caught:
                 ours.unwrap(NO_KEYS)
     assert caught.value.code == "kms_unreachable"
