@@ -16,7 +16,7 @@ from services.openbao import OpenBaoServer
 from vault_world import clear_environment, new_key
 from vault_world import conf as vault_conf
 
-__all__ = ["KMS_TYPES", "KmsWorld", "kms_world"]
+__all__ = ["KMS_TYPES", "REMOTE_TYPES", "KmsWorld", "kms_world"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ _MAKERS: Mapping[str, Callable[[pytest.FixtureRequest], KmsWorld]] = {
     "hcvault": _vault,
 }
 KMS_TYPES = tuple(_MAKERS)
+#: Those that are reached over a network, and have keys of their own.
+REMOTE_TYPES = tuple(kms_type for kms_type in KMS_TYPES if kms_type != "local-kms")
 
 
 @pytest.fixture(params=KMS_TYPES)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from csfle_fast import KmsError
 from csfle_fast.kms import KmsClient, KmsDriver, driver_for
 from csfle_fast.kms.driver import _BUILT_IN
-from kms_worlds import KMS_TYPES, KmsWorld, kms_world
+from kms_worlds import KMS_TYPES, REMOTE_TYPES, KmsWorld, kms_world
 
 __all__ = ["kms_world"]  # a fixture
 
@@ -92,9 +92,9 @@ def test_another_keys_ciphertext_is_refused(kms_world: KmsWorld, client: KmsClie
     assert error.code in kms_world.refuses_foreign
 
 
+@pytest.mark.parametrize("kms_world", REMOTE_TYPES, indirect=True)
 def test_a_key_that_is_not_there_is_named(kms_world: KmsWorld, client: KmsClient) -> None:
-    if kms_world.unknown_key_id is None:
-        pytest.skip("the local KMS has no keys that could be missing")
+    assert kms_world.unknown_key_id is not None
     with closing(make(kms_world, kms_world.unknown_key_id)) as unknown:
         error = refusal(unknown, client.wrap(PROTOS[1]))
     assert error.code == "kms_key_unknown"
@@ -113,9 +113,8 @@ def test_threads_share_a_client(client: KmsClient) -> None:
         assert all(pool.map(work, range(8)))
 
 
+@pytest.mark.parametrize("kms_world", REMOTE_TYPES, indirect=True)
 def test_a_bad_time_out_is_refused_before_anything_is_sent(kms_world: KmsWorld) -> None:
-    if kms_world.kms_type == "local-kms":
-        pytest.skip("the local KMS calls nobody")
     with pytest.raises(KmsError, match=r"kms\.timeout\.sec") as caught:
         make(kms_world, **{"kms.timeout.sec": "soon"})
     assert caught.value.code == "bad_kms_option"

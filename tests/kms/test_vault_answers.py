@@ -312,14 +312,17 @@ def test_a_redirect_does_not_lead_out_of_tls(certificates: Certificates) -> None
 
 def test_what_the_caller_is_handling_is_no_cause() -> None:
     url = f"http://{LOOPBACK}:{free_ports(1)[0]}"
+    codes = []
     with closing(client(f"{url}/transit/keys/kek", {"token.id": "t", "kms.timeout.sec": 2})) as ours:
+        for wrong in (exceptions.Timeout(), TimeoutError()):
+            try:
+                _raise(wrong)
+            except type(wrong):
+                with pytest.raises(KmsError) as caught:
+                    ours.unwrap(NO_KEYS)
+                codes.append(caught.value.code)
+    assert codes == ["kms_unreachable"] * 2
 
-        def fail() -> None:
-            raise exceptions.Timeout
 
-        try:
-            fail()
-        except exceptions.Timeout:
-            with pytest.raises(KmsError) as caught:
-                ours.unwrap(NO_KEYS)
-    assert caught.value.code == "kms_unreachable"
+def _raise(error: Exception) -> None:
+    raise error

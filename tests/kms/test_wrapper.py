@@ -182,6 +182,13 @@ def test_clients_are_closed_with_it(driver: Regional) -> None:
     assert driver.open == 0
 
 
+def test_one_that_is_made_while_it_is_closed_is_closed_behind_its_call(driver: Regional) -> None:
+    ours = wrapper()
+    ours.close()
+    assert ours.wrap(kek(), b"proto") == b"eu:proto"
+    assert (len(driver.made), driver.open) == (1, 0)
+
+
 def test_a_forked_child_makes_its_own_clients_and_leaves_its_parents_alone(driver: Regional) -> None:
     ours = wrapper()
     ours.wrap(kek(), b"")

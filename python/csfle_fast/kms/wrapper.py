@@ -39,6 +39,7 @@ class DekWrapper:
         self._size = size
         self._clock = clock
         self._calls = 0
+        self._closed = False
         self._lock = threading.Lock()
         self._clients = self._no_clients()
 
@@ -73,10 +74,9 @@ class DekWrapper:
 
     def close(self) -> None:
         """Close every client, and keep none from now on."""
+        self._closed = True
         for client in self._clients.close():
-            # What an SDK raises here changes nothing for anybody.
-            with contextlib.suppress(Exception):
-                client.close()
+            _close(client)
 
     def _no_clients(self) -> LoadingCache[_ClientKey, KmsClient]:
         return LoadingCache(size=self._size, ttl=float("inf"), clock=self._clock)
@@ -113,7 +113,11 @@ class DekWrapper:
                 self._calls += 1
             return call(client)
 
-        return with_retries(counted, attempts(self._conf))
+        try:
+            return with_retries(counted, attempts(self._conf))
+        finally:
+            if self._closed:  # meanwhile: nobody else knows of a client that was made since
+                _close(client)
 
     def _client(self, uri: str, kms_props: Mapping[str, str]) -> KmsClient:
         props = {name: value for name, value in kms_props.items() if not name.startswith(OWN_PREFIX)}
@@ -126,3 +130,9 @@ class DekWrapper:
     def _alternate_ids(self, kek: Kek) -> list[str]:
         listed = kek.kms_props.get(_ALTERNATE_IDS) or self._conf.get(_ALTERNATE_IDS) or ""
         return [key_id.strip() for key_id in str(listed).split(",") if key_id.strip()]
+
+
+def _close(client: KmsClient) -> None:
+    # What an SDK raises here changes nothing for anybody.
+    with contextlib.suppress(Exception):
+        client.close()
