@@ -214,8 +214,8 @@ class TestAKeyThatIsDisabled:
     def test_is_not_kept_alive_by_an_outage_behind(self, aws: Traffic, proxy: FaultProxy) -> None:
         proxy.add(DISABLED)
         aws.await_code("kms_key_disabled")
-        proxy.clear()
         proxy.down()
+        proxy.clear()  # behind it: the key must not be reachable and enabled for a moment
         aws.await_code("kms_unreachable")
         since = time.monotonic()
         time.sleep(TTL)
