@@ -271,6 +271,71 @@ def test_waiters_try_for_themselves_when_the_flight_is_abandoned() -> None:
         assert second.result(30) == 1
 
 
+def test_an_interrupt_beside_the_load_leaves_nobody_waiting() -> None:
+    class Interrupting(ManualClock):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left = -1
+
+        def __call__(self) -> float:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+            return super().__call__()
+
+    clock = Interrupting()
+    cache = make(clock)
+    interrupts = 0
+    for call in range(1, 6):
+        clock.left = call
+        try:
+            cache.get(f"k{call}", Source())
+        except KeyboardInterrupt:
+            interrupts += 1
+        clock.left = -1
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(cache.get, f"k{call}", Source()).result(10) == 1
+    assert interrupts >= 2, "at the look and at the start of the load"
+
+
+def test_an_interrupt_behind_the_load_leaves_nobody_waiting() -> None:
+    def limits(_: int) -> Limits:
+        raise KeyboardInterrupt
+
+    cache: LoadingCache[str, int] = LoadingCache(size=2, ttl=10.0, clock=ManualClock(), limits=limits)
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as pool:
+            assert isinstance(pool.submit(cache.get, "k", Source()).exception(10), KeyboardInterrupt)
+
+
+def test_an_error_that_cannot_be_copied_leaves_nobody_waiting() -> None:
+    class Stubborn(CsfleError):
+        def __reduce__(self) -> tuple[object, ...]:
+            raise ZeroDivisionError
+
+    def load() -> int:
+        raise Stubborn("no", "no")
+
+    cache = make(ManualClock())
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as pool:
+            assert isinstance(pool.submit(cache.get, "k", load).exception(10), ZeroDivisionError)
+    assert cache.get("k", Source()) == 1
+
+
+def test_what_is_evicted_is_told_once() -> None:
+    gone: list[int] = []
+    source = Source()
+    cache: LoadingCache[int, int] = LoadingCache(
+        size=2, ttl=float("inf"), clock=ManualClock(), evicted=gone.append
+    )
+    for key in (1, 2, 1, 3, 4):
+        cache.get(key, source)
+    assert gone == [2, 1]
+    assert sorted(cache.close()) == [3, 4]
+    assert gone == [2, 1]
+
+
 def test_after_a_fork_neither_lock_nor_flight_of_another_thread_is_in_the_way() -> None:
     cache = make(ManualClock())
     flying, done = threading.Event(), threading.Event()

@@ -174,16 +174,27 @@ class TestAhead:
         world = World()
         world.get()
         world.later(0.9 * TTL)
-
-        def bug() -> int:
-            raise ZeroDivisionError
-
         world.cache.get("k", bug)
         world.refresher.run()
-        world.later(0.1)
+        world.later(MISSING)
         assert world.get() == 1
         assert world.refresher.run() == 1
         assert world.get() == 2
+
+    def test_a_bug_in_the_background_is_not_tried_with_every_batch(self) -> None:
+        world = World()
+        world.get()
+        world.later(0.8 * TTL)
+        tries = 0
+        for _ in range(100):
+            world.cache.get("k", bug)
+            tries += world.refresher.run()
+            world.later(0.1)
+        assert 1 <= tries <= 3
+
+
+def bug() -> int:
+    raise ZeroDivisionError
 
 
 class TestOutage:
@@ -239,6 +250,83 @@ class TestOutage:
             attempts += world.refresher.run()
             world.later(0.1)
         assert attempts == 4
+
+    def test_after_a_pause_nobody_is_served_before_there_was_another_attempt(self) -> None:
+        world = World()
+        world.get()
+        world.failure = OUTAGE
+        world.later(TTL + 1)
+        assert world.get() == 1
+        world.failure = KmsError("kms_key_disabled", "disabled")
+        world.later(MISSING + 2)
+        with pytest.raises(KmsError):
+            world.get()
+
+    def test_nor_where_the_attempt_waits_for_a_busy_refresher(self) -> None:
+        world = World()
+        world.get()
+        world.failure = OUTAGE
+        world.later(TTL + 1)
+        world.get()
+        world.later(MISSING)
+        world.get()
+        assert len(world.refresher.jobs) == 1
+        world.failure = KmsError("kms_key_disabled", "disabled")
+        world.later(2)
+        with pytest.raises(KmsError):
+            world.get()
+        loads = world.loads
+        world.refresher.run()
+        assert world.loads == loads, "whoever could not wait has made it"
+
+    def test_after_a_pause_in_an_outage_that_goes_on_it_serves(self) -> None:
+        world = World()
+        world.get()
+        world.failure = OUTAGE
+        for pause in (TTL + 1, 20, 20):
+            world.later(pause)
+            assert world.get() == 1
+        assert world.loads == 4, "each of them waited for an attempt"
+        world.later(STALE)
+        with pytest.raises(RegistryError):
+            world.get()
+
+    def test_its_beginning_is_told_once_and_its_loads_are_counted(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = World()
+        world.get()
+        world.failure = OUTAGE
+        world.later(TTL + 1)
+        with caplog.at_level("WARNING"):
+            for _ in range(100):
+                world.get()
+                world.refresher.run()
+                world.later(0.1)
+        assert [record.message for record in caplog.records] == [
+            f"{OUTAGE.message}; what was answered before serves for at most {STALE - 1:.0f} s longer"
+        ]
+        assert world.cache.bridged == world.loads - 1 == 2
+        caplog.clear()
+        world.failure = None
+        world.later(MISSING)
+        world.get()
+        world.refresher.run()
+        assert world.get() == world.loads
+        world.failure = OUTAGE
+        world.later(TTL + 1)
+        with caplog.at_level("WARNING"):
+            world.get()
+        assert len(caplog.records) == 1, "another one is told of again"
+
+    def test_it_is_not_told_of_where_nothing_is_left_to_serve(self, caplog: pytest.LogCaptureFixture) -> None:
+        world = World(stale=0.0)
+        world.get()
+        world.failure = OUTAGE
+        world.later(TTL + 1)
+        with caplog.at_level("WARNING"), pytest.raises(RegistryError):
+            world.get()
+        assert (caplog.records, world.cache.bridged) == ([], 0)
 
     def test_a_refusal_ends_it_at_once(self) -> None:
         world = World()

@@ -28,6 +28,7 @@ _logger = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+T = TypeVar("T")
 
 #: The part of its time after which a value in use is loaded anew. Drawn, so that not all keys come at once.
 _RENEW_FROM, _RENEW_TO = 0.75, 0.85
@@ -37,6 +38,9 @@ _SETTLED = 0.5
 _POLL_SEC = 0.05
 #: Seconds between two attempts in an outage, where failures are not remembered for longer.
 _RETRY_SEC = 1.0
+#: How late an attempt may come in an outage. Where nobody was there to make it, whether there still is one
+#: is not known, and the next user has to find out before it is served.
+_LATE_SEC = 1.0
 #: Failures that are neither an outage nor a refusal: the answer, or the driver's exception, cannot be told.
 _UNCLEAR_CODES = frozenset({"bad_answer", "kms_failed"})
 
@@ -51,7 +55,7 @@ class _Flight(Future[Lease[V]]):
     """A load under way, or about to be.
 
     Attributes:
-        queued: it waits for the refresher; whoever cannot wait takes it over.
+        queued: it waits for the refresher; whoever cannot wait makes one in its place.
     """
 
     queued = False
@@ -69,6 +73,12 @@ class LoadingCache(Generic[K, V]):
         clock: monotonic seconds.
         limits: when one value ends, where that may come before the TTL.
         refresher: loads values anew that are in use and soon over; None loads them when they are over.
+        evicted: told of each value that went because there were too many.
+
+    Attributes:
+        hits: values that were given without a load.
+        loads: loads that came to an end.
+        bridged: loads that failed while an older value went on serving, because nobody could be asked.
     """
 
     def __init__(
@@ -81,6 +91,7 @@ class LoadingCache(Generic[K, V]):
         missing_ttl: float = 0.0,
         limits: Callable[[V], Limits] | None = None,
         refresher: Refresher | None = None,
+        evicted: Callable[[V], None] | None = None,
     ) -> None:
         self._size = size
         self._ttl = ttl
@@ -89,6 +100,7 @@ class LoadingCache(Generic[K, V]):
         self._clock = clock
         self._limits = limits
         self._refresher = refresher
+        self._evicted = evicted
         self._entries: OrderedDict[K, Entry[V]] = OrderedDict()
         self._failures: OrderedDict[K, _Failure] = OrderedDict()
         self._flights: dict[K, _Flight[V]] = {}
@@ -96,6 +108,7 @@ class LoadingCache(Generic[K, V]):
         self._lock = threading.Lock()
         self.hits = 0
         self.loads = 0
+        self.bridged = 0
 
     def get(self, key: K, load: Callable[[], V], *, max_age: float | None = None) -> V:
         """The value of ``key``, as ``lease`` gives it, without its times."""
@@ -124,24 +137,22 @@ class LoadingCache(Generic[K, V]):
             CsfleError: what ``load`` raised, now or less than ``missing_ttl`` seconds ago.
         """
         while True:
-            lease, flight, mine = self._look(key, max_age, settled)
-            if lease is not None:
-                if flight is not None:
-                    self._renew(key, load, flight)
-                return lease
-            assert flight is not None  # noqa: S101 - without a value there is a flight
-            if mine:
-                return self._fly(key, load, flight, insist=max_age is not None)
+            own: _Flight[V] = _Flight()
             try:
-                return flight.result()
-            except CsfleError as error:
-                kept = None if max_age is not None else self._kept(key)
-                if kept is not None:
-                    return kept
-                # Each waiter raises its own copy: one exception object in many threads grows one traceback.
-                raise copy.copy(error) from None
+                lease, flight = self._look(key, own, max_age, settled)
+                if lease is not None:
+                    if flight is not None:
+                        self._renew(key, load, flight)
+                    return lease
+                assert flight is not None  # noqa: S101 - without a value there is a flight
+                insist = max_age is not None
+                if flight is own:
+                    return self._fly(key, load, own, insist=insist)
+                return self._wait(key, flight, insist=insist)
             except _AbandonedError:
                 continue
+            finally:
+                self._leave(key, own)
 
     def at_hand(self, key: K, load: Callable[[], V]) -> Lease[V] | None:
         """As ``lease``, but None where the caller would have to wait, or where a failure is remembered."""
@@ -178,9 +189,9 @@ class LoadingCache(Generic[K, V]):
         return len(self._entries)
 
     def _look(
-        self, key: K, max_age: float | None, settled: bool
-    ) -> tuple[Lease[V] | None, _Flight[V] | None, bool]:
-        """What may be served, the flight to wait for or to make, and whether it is the caller's to make.
+        self, key: K, own: _Flight[V], max_age: float | None, settled: bool
+    ) -> tuple[Lease[V] | None, _Flight[V] | None]:
+        """What may be served, else the flight to wait for: ``own`` where the caller is to make it.
 
         With a value there is a flight only if it is to be made, in the background.
 
@@ -191,15 +202,16 @@ class LoadingCache(Generic[K, V]):
             now = self._clock()
             lease, renewal = self._serve(key, now, max_age, settled)
             if lease is not None:
-                return lease, renewal, renewal is not None
+                return lease, renewal
             failure = self._failures.get(key)
             if failure is not None and now < failure.expires:
                 raise copy.copy(failure.error)
             flight = self._flights.get(key)
-            if flight is None:
-                return None, self._take_off(key), True
-            mine, flight.queued = flight.queued, False
-            return None, flight, mine
+            if flight is None or flight.queued or flight.done():
+                if flight is not None:
+                    flight.queued = False  # the refresher need not make it any more
+                self._flights[key] = flight = own
+            return None, flight
 
     def _serve(
         self, key: K, now: float, max_age: float | None, settled: bool
@@ -214,14 +226,10 @@ class LoadingCache(Generic[K, V]):
         entry.renew = now + _POLL_SEC
         if key in self._flights:
             return entry.lease(now), None
-        flight = self._take_off(key)
-        flight.queued = True
-        return entry.lease(now), flight
-
-    def _take_off(self, key: K) -> _Flight[V]:
         flight: _Flight[V] = _Flight()
+        flight.queued = True
         self._flights[key] = flight
-        return flight
+        return entry.lease(now), flight
 
     def _fresh(self, key: K, now: float, max_age: float | None, settled: bool) -> Entry[V] | None:
         entry = self._entries.get(key)
@@ -231,10 +239,16 @@ class LoadingCache(Generic[K, V]):
             return None
         if self._refresher is None and now >= max(entry.until, entry.renew):
             return None  # in an outage, and nobody else would make the next attempt
+        if entry.failing and now >= max(entry.until, entry.renew + _LATE_SEC) and not self._is_flying(key):
+            return None
         if settled and now >= (entry.renew if entry.failing else entry.loaded + entry.age * _SETTLED):
             return None
         self._entries.move_to_end(key)
         return entry
+
+    def _is_flying(self, key: K) -> bool:
+        flight = self._flights.get(key)
+        return flight is not None and not flight.queued
 
     def _kept(self, key: K) -> Lease[V] | None:
         with self._lock:
@@ -253,10 +267,13 @@ class LoadingCache(Generic[K, V]):
             except CsfleError as error:
                 _logger.info("loading anew in the background failed (%s)", error.code)
             except Exception as error:  # noqa: BLE001 - a bug in a driver must not end the refresher
+                self._put_off(key)
                 _logger.warning("loading anew in the background failed (%s)", type(error).__name__)
+            finally:
+                self._leave(key, flight)
 
         assert self._refresher is not None  # noqa: S101 - who begins a renewal has seen it
-        self._refresher.submit(work, lambda: self._abandon(key, flight) if self._unqueue(flight) else None)
+        self._refresher.submit(work, lambda: self._leave(key, flight) if self._unqueue(flight) else None)
 
     def _unqueue(self, flight: _Flight[V]) -> bool:
         """Whether it is still the refresher's; from now on it is not."""
@@ -276,30 +293,48 @@ class LoadingCache(Generic[K, V]):
                 raise
             flight.set_result(kept)
             return kept
-        except BaseException:  # nothing was learnt: an interrupt, a bug
-            self._abandon(key, flight)
-            raise
-        with self._lock:
-            self.loads += 1
-            if not self._closed:
-                self._store(key, entry)
-            self._flights.pop(key, None)
+        self._loaded(key, entry)
         lease = entry.lease(started)
         flight.set_result(lease)
         return lease
 
-    def _abandon(self, key: K, flight: _Flight[V]) -> None:
-        """Whoever waits for the flight tries for itself."""
+    def _wait(self, key: K, flight: _Flight[V], *, insist: bool) -> Lease[V]:
+        try:
+            return flight.result()
+        except CsfleError as error:
+            kept = None if insist else self._kept(key)
+            if kept is not None:
+                return kept
+            # Each waiter raises its own copy: one exception object in many threads grows one traceback.
+            raise copy.copy(error) from None
+
+    def _leave(self, key: K, flight: _Flight[V]) -> None:
+        """Behind a flight, whatever became of it. Called on every way out, so that nobody waits for ever."""
+        if self._flights.get(key) is not flight:
+            return
+        if not flight.done():  # an interrupt, a bug: nothing was learnt, and who waits tries for itself
+            flight.set_exception(_AbandonedError())
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
-        flight.set_exception(_AbandonedError())
+
+    def _loaded(self, key: K, entry: Entry[V]) -> None:
+        gone: list[V] = []
+        with self._lock:
+            self.loads += 1
+            if not self._closed:
+                self._entries[key] = entry
+                self._entries.move_to_end(key)
+                self._failures.pop(key, None)
+                gone = [old.value for old in _trim(self._entries, self._size)]
+        if self._evicted is not None:
+            for value in gone:
+                self._evicted(value)
 
     def _failed(self, key: K, error: CsfleError) -> Lease[V] | None:
         """What an unsuccessful load leaves: the older value where it may go on, else the failure."""
         with self._lock:
             self.loads += 1
-            self._flights.pop(key, None)
             now = self._clock()
             if self._missing_ttl > 0 and not self._closed:
                 self._failures[key] = _Failure(copy.copy(error), now + self._missing_ttl)
@@ -309,12 +344,33 @@ class LoadingCache(Generic[K, V]):
             if entry is None:
                 return None
             outage = error.code in OUTAGE_CODES
-            if (outage and now < entry.end) or (error.code in _UNCLEAR_CODES and now < entry.until):
-                entry.failing = outage
-                entry.renew = now + max(self._missing_ttl, _RETRY_SEC)
-                return entry.lease(now)
-            del self._entries[key]
-            return None
+            serves_until = entry.end if outage else entry.until
+            if now >= serves_until or not (outage or error.code in _UNCLEAR_CODES):
+                del self._entries[key]
+                return None
+            begins = outage and not entry.failing
+            self.bridged += outage
+            entry.failing = outage
+            entry.renew = now + self._pause
+            lease = entry.lease(now)
+        if begins:
+            _logger.warning(
+                "%s; what was answered before serves for at most %.0f s longer",
+                error.message,
+                lease.end - now,
+            )
+        return lease
+
+    @property
+    def _pause(self) -> float:
+        """Seconds from a failed load in the background to the next."""
+        return max(self._missing_ttl, _RETRY_SEC)
+
+    def _put_off(self, key: K) -> None:
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                entry.renew = self._clock() + self._pause
 
     def _entry(self, value: V, started: float) -> Entry[V]:
         until, end = started + self._ttl, started + self._ttl + self._stale
@@ -326,17 +382,11 @@ class LoadingCache(Generic[K, V]):
             renew = started + (until - started) * random.uniform(_RENEW_FROM, _RENEW_TO)  # noqa: S311
         return Entry(value, started, renew, until, end)
 
-    def _store(self, key: K, entry: Entry[V]) -> None:
-        self._entries[key] = entry
-        self._entries.move_to_end(key)
-        self._failures.pop(key, None)
-        _trim(self._entries, self._size)
-
 
 class _AbandonedError(Exception):
     """The thread that was loading gave up without an answer."""
 
 
-def _trim(store: OrderedDict[K, Entry[V]] | OrderedDict[K, _Failure], size: int) -> None:
-    while len(store) > size:
-        store.popitem(last=False)
+def _trim(store: OrderedDict[K, T], size: int) -> list[T]:
+    """Takes the least recently used out of a store that is too large."""
+    return [store.popitem(last=False)[1] for _ in range(len(store) - size)]
