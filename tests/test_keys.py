@@ -230,7 +230,13 @@ class TestCaches:
         registry: Any = ours._registry  # whose protocol tells nothing of locks
         holders: tuple[Any, ...] = (
             *(registry._requests, ours._wrapper, ours._keks, ours._deks, ours._deks._counts),
-            *(ours._writers._cache, ours._readers, ours._latest, ours._keks._cache, ours._wrapper._clients),
+            *(
+                ours._writers._cache,
+                ours._readers,
+                ours._latest,
+                ours._keks._cache,
+                ours._wrapper._clients._cache,
+            ),
         )
         for holder in holders:
             holder._lock.acquire()

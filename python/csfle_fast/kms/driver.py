@@ -39,7 +39,10 @@ class KmsClient(Protocol):
         """Decrypt what ``wrap`` (of any client of that KEK) returned."""
 
     def close(self) -> None:
-        """Let go of connections and credentials; called once, when the Engine is closed."""
+        """Let go of connections and credentials.
+
+        Called once, when no call is under way: the Engine was closed, or had too many clients.
+        """
 
 
 @runtime_checkable

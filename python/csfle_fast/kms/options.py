@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from csfle_fast.errors import KmsError
 
@@ -58,10 +59,10 @@ def timeout_sec(conf: Mapping[str, object]) -> float:
     Raises:
         KmsError: bad_kms_option.
     """
-    value = conf.get(TIMEOUT, _DEFAULT_TIMEOUT_SEC)
+    value: Any = conf.get(TIMEOUT, _DEFAULT_TIMEOUT_SEC)
     try:
-        seconds = float(value) if isinstance(value, str | int | float) else float("nan")
-    except ValueError:
+        seconds = float(value) if _is_number_or_text(value, float) else float("nan")
+    except (ValueError, OverflowError):
         seconds = float("nan")
     if not 0 < seconds <= _MAX_TIMEOUT_SEC:  # also refuses NaN
         raise KmsError("bad_kms_option", f"option {TIMEOUT} must be a number above 0, at most 300")
@@ -74,11 +75,15 @@ def attempts(conf: Mapping[str, object]) -> int:
     Raises:
         KmsError: bad_kms_option.
     """
-    value = conf.get(ATTEMPTS, _DEFAULT_ATTEMPTS)
+    value: Any = conf.get(ATTEMPTS, _DEFAULT_ATTEMPTS)
     try:
-        number = int(value) if isinstance(value, str | int) else 0
+        number = int(value) if _is_number_or_text(value, int) else 0
     except ValueError:
         number = 0
     if not 1 <= number <= _MAX_ATTEMPTS:
         raise KmsError("bad_kms_option", f"option {ATTEMPTS} must be a number from 1 to {_MAX_ATTEMPTS}")
     return number
+
+
+def _is_number_or_text(value: object, number: type[int | float]) -> bool:
+    return isinstance(value, str | int | number) and not isinstance(value, bool)

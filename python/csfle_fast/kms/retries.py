@@ -29,10 +29,13 @@ _LONGEST_PAUSE_SEC = 10.0
 _backoff = wait_random_exponential(multiplier=_FIRST_WAIT_SEC, max=_LONGEST_WAIT_SEC)
 
 
-def with_retries(call: Callable[[], T], attempts: int) -> T:
+def with_retries(call: Callable[[], T], attempts: int, pause: Callable[[float], None]) -> T:
     """What ``call`` gives, made up to so many times, with random waits that grow.
 
-    A wait is never shorter than the KMS asked for.
+    Args:
+        call: one call of a KMS.
+        attempts: how often it is made in all.
+        pause: waits for so many seconds, never fewer than the KMS asked for; what it raises ends it all.
 
     Raises:
         KmsError: what the last attempt raised; nothing else is repeated.
@@ -41,6 +44,7 @@ def with_retries(call: Callable[[], T], attempts: int) -> T:
         stop=stop_after_attempt(attempts),
         wait=_wait,
         retry=retry_if_exception(_is_worth_it),
+        sleep=pause,
         reraise=True,
     )
     return retrying(call)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from csfle_fast.cache import LoadingCache
 from csfle_fast.dek_registry import Kek
 from csfle_fast.errors import OUTAGE_CODES, KmsError
-from csfle_fast.kms.driver import KmsClient, driver_for
-from csfle_fast.kms.options import OWN_PREFIX, attempts
+from csfle_fast.kms.clients import KmsClients
+from csfle_fast.kms.driver import KmsClient
+from csfle_fast.kms.options import attempts
 from csfle_fast.kms.retries import with_retries
 
 __all__ = ["DekWrapper"]
@@ -19,9 +18,6 @@ __all__ = ["DekWrapper"]
 _logger = logging.getLogger(__name__)
 
 _ALTERNATE_IDS = "encrypt.alternate.kms.key.ids"
-
-# One for each set of credentials: two engines, or two KEKs of one key id, never share by accident.
-_ClientKey = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class DekWrapper:
@@ -36,12 +32,10 @@ class DekWrapper:
 
     def __init__(self, conf: Mapping[str, object] | None, *, size: int, clock: Callable[[], float]) -> None:
         self._conf = dict(conf or {})
-        self._size = size
-        self._clock = clock
         self._calls = 0
-        self._closed = False
+        self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._clients = self._no_clients()
+        self._clients = KmsClients(self._conf, size=size, clock=clock)
 
     @property
     def calls(self) -> int:
@@ -69,17 +63,15 @@ class DekWrapper:
     def reset_locks(self) -> None:
         """To be called in a forked child, which must not use its parent's connections: it makes its own."""
         self._lock = threading.Lock()
-        self._left_behind = self._clients  # their sockets and threads are the parent's: not closed here
-        self._clients = self._no_clients()
+        closed, self._closing = self._closing.is_set(), threading.Event()
+        if closed:
+            self._closing.set()
+        self._clients.reset_locks()
 
     def close(self) -> None:
-        """Close every client, and keep none from now on."""
-        self._closed = True
-        for client in self._clients.close():
-            _close(client)
-
-    def _no_clients(self) -> LoadingCache[_ClientKey, KmsClient]:
-        return LoadingCache(size=self._size, ttl=float("inf"), clock=self._clock)
+        """Close every client, and keep none from now on. A call that waits to be repeated is given up."""
+        self._closing.set()
+        self._clients.close()
 
     def _try_all(self, kek: Kek, operation: str, call: Callable[[KmsClient], bytes]) -> bytes:
         """The KEK's own key id first, then each alternate one in order.
@@ -87,12 +79,13 @@ class DekWrapper:
         Of the failures the last counts; but one that could not be asked counts more than any that refused,
         because a DEK is wrapped with one of them only, and the others always refuse it.
         """
-        failures = []
+        # Without what was raised, whose traceback would hold on to the DEK for as long as this frame lives.
+        failures: list[KmsError] = []
         for key_id in (kek.kms_key_id, *self._alternate_ids(kek)):
             try:
                 return self._try_one(kek, key_id, call)
             except KmsError as error:
-                failures.append(error)
+                failures.append(KmsError(error.code, error.message, error.retry_after))
             except Exception as error:  # noqa: BLE001 - a driver may raise what its SDK raises
                 failures.append(KmsError("kms_failed", f"{kek.kms_type} failed ({type(error).__name__})"))
             code = failures[-1].code
@@ -106,33 +99,18 @@ class DekWrapper:
         )
 
     def _try_one(self, kek: Kek, key_id: str, call: Callable[[KmsClient], bytes]) -> bytes:
-        client = self._client(f"{kek.kms_type}://{key_id}", kek.kms_props)
-
         def counted() -> bytes:
             with self._lock:
                 self._calls += 1
             return call(client)
 
-        try:
-            return with_retries(counted, attempts(self._conf))
-        finally:
-            if self._closed:  # meanwhile: nobody else knows of a client that was made since
-                _close(client)
+        with self._clients.use(f"{kek.kms_type}://{key_id}", kek.kms_props) as client:
+            return with_retries(counted, attempts(self._conf), self._pause)
 
-    def _client(self, uri: str, kms_props: Mapping[str, str]) -> KmsClient:
-        props = {name: value for name, value in kms_props.items() if not name.startswith(OWN_PREFIX)}
-
-        def load() -> KmsClient:
-            return driver_for(uri).client(uri, {**self._conf, **props})
-
-        return self._clients.get((uri, tuple(sorted(props.items()))), load)
+    def _pause(self, seconds: float) -> None:
+        if self._closing.wait(seconds):
+            raise KmsError("engine_closed", "the Engine was closed before the KMS could be asked again")
 
     def _alternate_ids(self, kek: Kek) -> list[str]:
         listed = kek.kms_props.get(_ALTERNATE_IDS) or self._conf.get(_ALTERNATE_IDS) or ""
         return [key_id.strip() for key_id in str(listed).split(",") if key_id.strip()]
-
-
-def _close(client: KmsClient) -> None:
-    # What an SDK raises here changes nothing for anybody.
-    with contextlib.suppress(Exception):
-        client.close()
