@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from asyncio import CancelledError
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -117,7 +118,11 @@ class TestAhead:
         assert world.refresher.run() == 1
         assert world.get() == 2
 
-    def test_a_bug_in_the_background_is_not_tried_with_every_batch(self) -> None:
+    @pytest.mark.parametrize("raised", [ZeroDivisionError, CancelledError, SystemExit])
+    def test_a_bug_in_the_background_is_not_tried_with_every_batch(self, raised: type[BaseException]) -> None:
+        def bug() -> int:
+            raise raised
+
         world = World()
         world.get()
         world.later(0.8 * TTL)

@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 import weakref
+from asyncio import CancelledError
 
 import pytest
 
@@ -89,6 +90,26 @@ def test_after_the_close_nothing_is_taken_and_what_waits_is_dropped() -> None:
     wait_until_idle(before - 4)
     ours.submit(lambda: ran.append("run"), lambda: ran.append("dropped"))
     assert ran == ["dropped", "dropped"]
+
+
+@pytest.mark.parametrize("raised", [ZeroDivisionError, CancelledError, SystemExit])
+def test_a_job_that_raises_ends_no_thread(
+    raised: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, ran = Refresher(), threading.Semaphore(0)
+
+    def job() -> None:
+        ran.release()
+        raise raised("a value")
+
+    for _ in range(20):
+        ours.submit(job, never)
+    for _ in range(20):
+        assert ran.acquire(timeout=PATIENCE), "as many as ever"
+    ours.close()
+    assert {record.message for record in caplog.records} == {
+        f"loading anew in the background failed ({raised.__name__})"
+    }
 
 
 def test_an_idle_thread_ends_and_a_later_job_starts_another(monkeypatch: pytest.MonkeyPatch) -> None:

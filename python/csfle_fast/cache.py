@@ -266,9 +266,9 @@ class LoadingCache(Generic[K, V]):
                 self._fly(key, load, flight, insist=False)
             except CsfleError as error:
                 _logger.info("loading anew in the background failed (%s)", error.code)
-            except Exception as error:  # noqa: BLE001 - a bug in a driver must not end the refresher
+            except BaseException:  # a bug, of a driver perhaps: not to be met again with the next batch
                 self._put_off(key)
-                _logger.warning("loading anew in the background failed (%s)", type(error).__name__)
+                raise
             finally:
                 self._leave(key, flight)
 

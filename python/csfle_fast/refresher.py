@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
 __all__ = ["Refresher"]
+
+_logger = logging.getLogger(__name__)
 
 #: Enough that one slow KMS does not hold up the others, few enough to be a polite client.
 _MOST_THREADS = 4
@@ -40,7 +43,7 @@ class Refresher:
         return self._submitted
 
     def submit(self, run: Callable[[], None], drop: Callable[[], None]) -> None:
-        """Have ``run`` called soon, or ``drop`` where nothing is run any more. Neither may raise."""
+        """Have ``run`` called soon, or ``drop``, which may not raise, where nothing is run any more."""
         with self._lock:
             closed = self._closed
             if not closed:
@@ -134,7 +137,10 @@ def _work(jobs: queue.SimpleQueue[_Job | None], crew: _Crew) -> None:
     while True:
         job = crew.wait(jobs)
         if job is not None:
-            job.run()
+            try:
+                job.run()
+            except BaseException as error:  # noqa: BLE001 - no job ends the thread that others wait for
+                _logger.warning("loading anew in the background failed (%s)", type(error).__name__)
             del job  # it may hold what should be collected while this thread waits
         elif crew.leave(jobs):
             return

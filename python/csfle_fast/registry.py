@@ -23,7 +23,8 @@ from csfle_fast.errors import ConfigError, RegistryError, SchemaError
 from csfle_fast.mock import is_mock
 from csfle_fast.references import resolve_references
 from csfle_fast.refresher import Refresher
-from csfle_fast.registry_errors import NOT_FOUND, bad_answer, read_subject
+from csfle_fast.registry_answers import check_registered, check_schema
+from csfle_fast.registry_errors import NOT_FOUND, read_subject
 from csfle_fast.registry_requests import RegistryRequests
 from csfle_fast.rules import RuleSet, parse_rule_set
 from csfle_fast.settings import Settings
@@ -261,22 +262,28 @@ class Registry:
         if not is_mock(self._client):  # its class inherits the call, and would make it over HTTP
             what = f"versions of schema id {schema_id} in subject {subject}"
             try:
-                pairs = self._requests.ask(
-                    what, lambda: self._client.get_schema_versions(schema_id, subject), read_subject(subject)
+                return self._requests.ask(
+                    what, lambda: self._numbers_of(schema_id, subject), read_subject(subject)
                 )
             except RegistryError as error:
                 if error.code == "unknown_schema":
                     return []
                 if error.code not in NOT_FOUND:
                     raise
-            else:
-                wanted = _without_context(subject)
-                return [p.version for p in pairs if p.version and _without_context(p.subject or "") == wanted]
         # A registry that does not have that call is asked for each version, newest first: who pins a
         # schema pins a recent one.
         what = f"versions of subject {subject}"
-        numbers = self._requests.ask(what, lambda: self._client.get_versions(subject), read_subject(subject))
-        return sorted(numbers, reverse=True)
+        return self._requests.ask(
+            what, lambda: sorted(self._client.get_versions(subject), reverse=True), read_subject(subject)
+        )
+
+    def _numbers_of(self, schema_id: int, subject: str) -> list[int]:
+        """Numbers of the subject's versions that have the id."""
+        wanted = _without_context(subject)
+        pairs = self._client.get_schema_versions(schema_id, subject)
+        return [
+            pair.version for pair in pairs if pair.version and _without_context(pair.subject or "") == wanted
+        ]
 
     def _numbered(self, what: str, subject: str, number: int, *, deleted: bool = False) -> RegisteredSchema:
         return self._requests.ask(
@@ -284,8 +291,7 @@ class Registry:
         )
 
     def _registered(self, found: RegisteredSchema, subject: str, what: str) -> Version:
-        if found.schema_id is None:
-            raise bad_answer(what, "no schema id")
+        check_registered(found, what)
         return self._version(
             found.schema, subject, what, schema_id=found.schema_id, guid=found.guid, number=found.version
         )
@@ -334,8 +340,7 @@ def _without_context(subject: str) -> str:
 
 
 def _avro_text(schema: Schema, what: str) -> str:
+    check_schema(schema, what)
     if schema.schema_type not in (None, "", "AVRO"):
         raise SchemaError("not_avro", f"{what}: schema type {schema.schema_type} is not AVRO")
-    if not isinstance(schema.schema_str, str):
-        raise bad_answer(what, "no schema text")
-    return schema.schema_str
+    return schema.schema_str or ""

@@ -12,7 +12,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from csfle_fast.cache import LoadingCache
 from csfle_fast.errors import ConfigError, CsfleError, RegistryError
 from csfle_fast.refresher import Refresher
-from csfle_fast.registry_errors import NOT_FOUND
+from csfle_fast.registry_errors import NOT_FOUND, bad_answer
 from csfle_fast.settings import Settings
 
 __all__ = ["SubjectNames", "check_field"]
@@ -95,8 +95,11 @@ class SubjectNames:
             raise RegistryError(
                 "ambiguous_subject", f"topic {topic}: the registry has several subjects for its {field}"
             )
-        if found and found[0].subject:
-            return found[0].subject
+        subject: object = found[0].subject if found else None
+        if isinstance(subject, str) and subject:
+            return subject
+        if subject is not None:
+            raise bad_answer(f"association of topic {topic}", "its subject is no name")
         if self._fallback == "NONE":
             raise RegistryError(
                 "unknown_subject", f"topic {topic}: the registry has no subject for its {field}"

@@ -7,7 +7,7 @@ import random
 import re
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from csfle_fast.dev.answers import RegistryResponse
 
@@ -34,7 +34,7 @@ class Fault:
         count: int | None,
         rate: float,
         seed: int | None,
-        body: Mapping[str, Any] | None,
+        body: object,
         headers: Mapping[str, str] | None,
     ) -> None:
         self._method = re.compile(method, re.IGNORECASE)
@@ -77,7 +77,7 @@ class Faults:
         count: int | None = None,
         rate: float = 1.0,
         seed: int | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fault:
         """Put a fault in place.
@@ -92,7 +92,7 @@ class Faults:
             rate: the share of fitting requests that it meets, more than 0 and at most 1; the others go on to
                 the next fault.
             seed: makes the choice of ``rate`` the same in each run.
-            body: the JSON answer; by default an error body for ``status``.
+            body: the answer, anything that JSON can say; by default an error body for ``status``.
             headers: further headers of the answer, for instance Retry-After.
 
         Raises:
@@ -146,7 +146,7 @@ class FaultMiddleware:
             if fault.status is not None:
                 body = {"error_code": fault.status, "message": "Injected fault"}
                 answer = RegistryResponse(
-                    body if fault.body is None else dict(fault.body),
+                    body if fault.body is None else fault.body,
                     status_code=fault.status,
                     headers=fault.headers,
                 )
