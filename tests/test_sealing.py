@@ -14,7 +14,7 @@ import pytest
 from csfle_fast import KeyServiceError, RegistryError
 from incumbent import KEK
 from wire import leaves, version_of
-from worlds import FLAT, World, encode, flat, rule, world
+from worlds import FLAT, World, encode, field, flat, payload_rule, record, rule, world
 
 __all__ = ["world"]  # a fixture
 
@@ -158,3 +158,26 @@ def test_bytes_are_counted(world: World) -> None:
     engine.serialize("t", rows(3)).raise_for_errors()
     texts = [len(row["v"]) + len(row["w"] or b"") for row in rows(3)]
     assert engine.stats()[f"dek_bytes/{KEK}/t-value/AES256_GCM/1"] == sum(texts)
+
+
+ARRAY = record(field("a", {"type": "array", "items": "string"}, "PII"))
+
+
+@pytest.mark.parametrize(("budget", "code"), [(3, "row_over_budget"), (4, None)])
+def test_two_rules_with_one_dek_share_its_budget(world: World, budget: int, code: str | None) -> None:
+    world.put(ARRAY, rule(days=1), encoding=[payload_rule(days=1)])
+    engine = world.engine({"dek.max.seals": budget})
+    batch = [{"a": ["x"] * 3}] * 5  # three values and the payload
+    result = engine.serialize("t", batch)
+    assert [error.code for error in result.errors] == ([] if code is None else [code] * 5)
+    assert len(world.http.deks.versions(KEK, "t-value")) == (5 if code is None else 1)
+    if code is None:
+        assert world.engine().deserialize("t", result.values).values == batch
+
+
+def test_values_that_are_let_pass_are_counted_once(world: World) -> None:
+    schema = record(field("v", "string", "PII"), field("u", ["null", "string", "long"], "PII"))
+    world.put(schema, rule(days=1))
+    engine = world.engine({"dek.max.seals": 3})
+    engine.serialize("t", [{"v": "a", "u": 5}] * 60).raise_for_errors()
+    assert (engine.stats()["values_passed"], engine.stats()["values_sealed"]) == (60, 60)

@@ -1,5 +1,7 @@
 //! What a group is about to seal, reserved before any of it is sealed.
 
+use std::sync::Arc;
+
 use super::group::{Group, GroupRow};
 use crate::avro::Hole;
 use crate::crypto::{Need, Reserved};
@@ -30,7 +32,7 @@ impl Reservation {
             }
         }
         let mut told = 0;
-        if self.reserve(write, &mut told).is_ok() {
+        if self.reserve(write, &mut told) {
             return told;
         }
         // Not for all of them: row by row, so that what is left of a budget is used.
@@ -43,10 +45,15 @@ impl Reservation {
             if is_body(row) {
                 self.payload(write, row);
             }
-            if let Err(code) = self.reserve(write, &mut told) {
-                row.dropped = true;
-                refused(row.index, code);
-            }
+            let code = if self.never_fits(write) {
+                Code::RowOverBudget
+            } else if self.reserve(write, &mut told) {
+                continue;
+            } else {
+                Code::DekExhausted
+            };
+            row.dropped = true;
+            refused(row.index, code);
         }
         holes.retain(|hole| !rows[hole.row as usize].dropped);
         told
@@ -84,27 +91,33 @@ impl Reservation {
         }
     }
 
-    /// All needs, or none of them.
-    fn reserve(&self, write: &WriteLane, told: &mut u64) -> Result<(), Code> {
+    /// Whether no key could pay for it all, however fresh: rules may share one.
+    fn never_fits(&self, write: &WriteLane) -> bool {
+        let ciphers = &write.ciphers;
+        ciphers.iter().filter(|cipher| cipher.strict_budget().is_some()).any(|cipher| {
+            let sharing = ciphers.iter().zip(&self.needs).filter(|(other, _)| {
+                other.strict_budget().is_some() && Arc::ptr_eq(other.seals(), cipher.seals())
+            });
+            let needed: u64 = sharing.map(|(_, need)| need.values).sum();
+            cipher.strict_budget().is_some_and(|most| needed > most)
+        })
+    }
+
+    /// Reserves all needs, or none of them.
+    fn reserve(&self, write: &WriteLane, told: &mut u64) -> bool {
         for (rule, (cipher, need)) in write.ciphers.iter().zip(&self.needs).enumerate() {
             if need.values == 0 {
                 continue;
             }
-            let code = match cipher.reserve(*need) {
-                Reserved::Granted => continue,
-                Reserved::Passed => {
-                    *told += 1;
-                    continue;
+            let reserved = cipher.reserve(*need);
+            *told += u64::from(reserved != Reserved::Granted);
+            if matches!(reserved, Reserved::Refused | Reserved::TooLarge) {
+                for (earlier, taken) in write.ciphers.iter().zip(&self.needs).take(rule) {
+                    earlier.release(*taken);
                 }
-                Reserved::Refused => Code::DekExhausted,
-                Reserved::TooLarge => Code::RowOverBudget,
-            };
-            *told += 1;
-            for (earlier, taken) in write.ciphers.iter().zip(&self.needs).take(rule) {
-                earlier.release(*taken);
+                return false;
             }
-            return Err(code);
         }
-        Ok(())
+        true
     }
 }

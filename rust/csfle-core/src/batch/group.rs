@@ -13,6 +13,8 @@ pub(super) struct GroupRow {
     /// Its place in the output.
     pub(super) start: usize,
     pub(super) end: usize,
+    /// Tagged values that were let pass, on WRITE.
+    pub(super) passed: u64,
     /// Failed, or waiting for what was missed: to be taken out.
     pub(super) dropped: bool,
 }

@@ -119,10 +119,10 @@ impl Chunk<'_> {
         for index in range {
             let start = out.len();
             let holes_before = group.holes.len();
-            let mut row = GroupRow { index, start, end: start, dropped: false };
+            let mut row = GroupRow { index, start, end: start, passed: 0, dropped: false };
             if let Some(body) = rows.row(index) {
                 match self.row(index - first, body, out, group) {
-                    Ok(passed) => outcome.counts.passed += passed,
+                    Ok(passed) => row.passed = passed,
                     Err(fault) => {
                         out.truncate(start);
                         group.holes.truncate(holes_before);
@@ -161,6 +161,8 @@ impl Chunk<'_> {
                 }
             }
         }
+        outcome.counts.passed +=
+            group.rows.iter().filter(|row| !row.dropped).map(|row| row.passed).sum::<u64>();
         group.close_up(out);
         outcome.ends.extend(group.rows.iter().map(|row| row.end));
     }

@@ -63,9 +63,17 @@ impl Cipher {
         self.provider
     }
 
-    /// What was sealed so far; reserved before, so never too low.
-    pub fn seals(&self) -> &Seals {
+    /// What was sealed so far; reserved before, so never too low. One with every cipher of the key.
+    pub fn seals(&self) -> &Arc<Seals> {
         &self.seals
+    }
+
+    /// How many values its key may seal, where that is strict.
+    pub fn strict_budget(&self) -> Option<u64> {
+        match self.budget {
+            Budget::Strict(most) => Some(most),
+            Budget::Told(_) | Budget::Unlimited => None,
+        }
     }
 
     /// Whether its strict budget had no room for something that was to be sealed.

@@ -138,3 +138,44 @@ fn tombstones_take_nothing() {
     let results = seal(&write, &[None, Some(&body[..]), None], 1);
     assert_eq!((results.codes(), seals.values()), (vec![], 1));
 }
+
+/// `of` with one count for all its ciphers, as rules with one DEK have it, each under its budget.
+fn counted_together(setup: &Setup, budgets: &[Budget]) -> (WriteLane, Arc<Seals>) {
+    let mut write = setup.write();
+    let seals = Arc::new(Seals::default());
+    for (rule, budget) in budgets.iter().enumerate() {
+        let (with_own, _) = budgeted(setup, rule, *budget);
+        let own = Arc::into_inner(with_own.ciphers.into_iter().nth(rule).unwrap()).unwrap();
+        write.ciphers[rule] = Arc::new(own.counting_in(seals.clone(), *budget));
+    }
+    (write, seals)
+}
+
+#[test]
+fn a_row_whose_rules_share_a_key_needs_their_seals_together() {
+    let setup = two_fields(Aes256Gcm).payload(Aes256Gcm, true);
+    let bodies: Vec<_> = (0..40).map(row).collect();
+    for (most, rows, code) in [(2, 0, "row_over_budget"), (3, 1, "dek_exhausted"), (59, 19, "dek_exhausted")]
+    {
+        let (write, seals) = counted_together(&setup, &[Budget::Strict(most); 2]);
+        let results = seal(&write, &some(&bodies), 1);
+        assert_eq!(check(&setup, &bodies, &results, code), rows);
+        assert_eq!(seals.values(), 3 * rows as u64);
+        assert_eq!(write.ciphers.iter().any(|cipher| cipher.is_exhausted()), code == "dek_exhausted");
+    }
+    // A rule that is only told of its budget makes no row too large: another key helps the strict one.
+    let (write, _) = counted_together(&setup, &[Budget::Strict(2), Budget::Told(2)]);
+    assert_eq!(check(&setup, &bodies, &seal(&write, &some(&bodies), 1), "dek_exhausted"), 1);
+}
+
+#[test]
+fn values_that_were_let_pass_count_with_the_rows_that_were_sealed() {
+    let json = r#"{"type":"record","name":"R","fields":[
+        {"name":"s","type":"string","confluent:tags":["PII"]},
+        {"name":"u","type":["string","long"],"confluent:tags":["PII"]}]}"#;
+    let setup = Setup::new(json, Aes256Gcm, true);
+    let bodies: Vec<_> = (0..40).map(|n| body().text("x").long(1).long(n).0).collect();
+    let (write, _) = budgeted(&setup, 0, Budget::Strict(7));
+    let results = seal(&write, &some(&bodies), 1);
+    assert_eq!((results.counts.sealed, results.counts.passed), (7, 7));
+}
