@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from csfle_fast import Engine
+from csfle_fast import Engine, KmsError
 from csfle_fast.reading import ReadSide
-from incumbent import KEK, field, record
+from incumbent import KEK, SECRET, field, record
+from moody_kms import moody_kms
 from worlds import FLAT, World, flat, rule, world
 
 __all__ = ["world"]  # a fixture
@@ -124,3 +126,70 @@ def test_a_side_that_grows_while_it_is_taken_over_harms_nobody(world: World) -> 
         stop.set()
         thread.join()
     assert world.http.deks.versions(KEK, "t-value") == list(range(1, 21))
+
+
+def test_who_misses_nothing_does_not_wait_for_who_does(world: World) -> None:
+    world.put(FLAT, rule(days=1))
+    frames = frames_of_versions(world, 3)
+    with moody_kms() as kms, ThreadPoolExecutor(1) as pool:
+        reader = world.engine({"missing.cache.ttl.sec": 0})
+        assert reader.deserialize("t", frames[:1]).values == [flat(0)]
+        kms.failure = KmsError("kms_timeout", "slow")
+        assert [error.code for error in reader.deserialize("t", frames[1:2]).errors] == ["kms_timeout"]
+        kms.entered.clear()
+        kms.held.clear()
+        waiting = pool.submit(reader.deserialize, "t", frames[2:])
+        assert kms.entered.wait(30)
+        # Refusals are due to be forgotten, and then the side to be made anew: neither waits.
+        for due in (False, True):
+            if due:
+                make_due(reader)
+            with ThreadPoolExecutor(1) as other:
+                found = other.submit(reader.deserialize, "t", frames[:1]).result(10)
+            assert found.values == [flat(0)]
+        assert not waiting.done()
+        kms.held.set()
+        assert [error.code for error in waiting.result(30).errors] == ["kms_timeout"]
+
+
+@pytest.mark.parametrize("code", ["kms_unreachable", "kms_timeout", "kms_throttled", "kms_unavailable"])
+def test_a_kms_that_is_away_is_asked_once_in_a_batch(world: World, code: str) -> None:
+    world.put(FLAT, rule(days=1))
+    frames = frames_of_versions(world, 10)
+    with moody_kms() as kms:
+        kms.failure = KmsError(code, "away")
+        reader = world.engine(rule_conf={"secret": SECRET, "kms.max.attempts": 1})
+        assert [error.code for error in reader.deserialize("t", frames).errors] == [code] * 10
+        assert kms.calls == 1
+        kms.failure = KmsError("kms_denied", "no")
+        reader = world.engine(rule_conf={"secret": SECRET, "kms.max.attempts": 1})
+        assert [error.code for error in reader.deserialize("t", frames).errors] == ["kms_denied"] * 10
+        assert kms.calls == 11, "a refusal speaks of one DEK alone"
+
+
+def test_one_kek_away_says_nothing_of_another(world: World) -> None:
+    schema = record(field("v", "string", "PII"), field("u", "string", "OTHER"))
+    other = rule(kek="other-kek", name="other", tags=["OTHER"])
+    world.put(schema, rule(), other)
+    frames = world.engine().serialize("t", [{"v": "a", "u": "b"}]).values
+    with moody_kms() as kms:
+        kms.failure = KmsError("kms_timeout", "away")
+        reader = world.engine()
+        reader.deserialize("t", frames)
+        assert kms.calls == 2
+
+
+def test_a_refusal_is_remembered_no_longer_than_where_it_was_met(world: World) -> None:
+    world.put(FLAT, rule(days=1))
+    frames = frames_of_versions(world, 1)
+    bad_id = b"\x00" + (77).to_bytes(4, "big")
+    reader = world.engine({"missing.cache.ttl.sec": 10})
+    world.http.faults.add("GET", "/deks/", status=403)
+    for frame in (frames[0], bad_id):
+        ends = []
+        for _ in range(2):  # the same failure met again by a new side, whose own memory would begin later
+            assert len(reader.deserialize("t", [frame]).errors) == 1
+            [side] = reader._reads._sides.values()
+            ends.append(side._forget_at)
+            reader._reads._sides.clear()
+        assert ends[0] == ends[1]

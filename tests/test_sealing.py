@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from csfle_fast import KeyServiceError, RegistryError
-from incumbent import KEK
+from incumbent import KEK, field, record
 from wire import leaves, version_of
-from worlds import FLAT, World, encode, field, flat, payload_rule, record, rule, world
+from worlds import FLAT, World, encode, flat, payload_rule, rule, world
 
 __all__ = ["world"]  # a fixture
 

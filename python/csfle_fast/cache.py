@@ -167,6 +167,11 @@ class LoadingCache(Generic[K, V]):
         kept = self._kept(key)
         return None if kept is None else kept.value
 
+    def refused_until(self, key: K) -> float | None:
+        """The moment up to which a failed load of ``key`` is remembered; None where none is."""
+        failure = self._failures.get(key)
+        return None if failure is None else failure.expires
+
     def close(self) -> list[V]:
         """Forget everything and keep nothing from now on, not even what is being loaded at this moment.
 

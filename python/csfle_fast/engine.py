@@ -26,7 +26,8 @@ from csfle_fast.keys import KeyService
 from csfle_fast.metrics import Counters
 from csfle_fast.objects import decode
 from csfle_fast.plans import Plans
-from csfle_fast.reading import ReadSide, ReadSides, ReadTarget
+from csfle_fast.read_sides import ReadSides, ReadTarget
+from csfle_fast.reading import ReadSide
 from csfle_fast.refresher import Refresher
 from csfle_fast.registry import Registry
 from csfle_fast.results import Headers, PackedRows, Result
@@ -278,6 +279,7 @@ class Engine:
         """
         if mode not in ("WRITE", "READ", "WRITEREAD"):
             raise ConfigError("mode is WRITE, READ or WRITEREAD")
+        self._check_open()
         if mode != "READ":
             for rows in (False, True):
                 self._write(WriteTarget(topic, field, None, "prefix", rows))
@@ -310,8 +312,8 @@ class Engine:
         """Forget every key. Later calls on batches are errors."""
         self._closed = True
         self._refresher.close()
-        self._writes.clear()
-        self._reads.clear()
+        self._writes.close()
+        self._reads.close()
         self._keys.close()
 
     def __enter__(self) -> Self:
@@ -333,7 +335,6 @@ class Engine:
 
     def _check_open(self) -> None:
         if self._closed:
-            self._writes.clear()
             raise CsfleError("engine_closed", "the Engine is closed")
 
     def _write(self, target: WriteTarget) -> WriteSnapshot:

@@ -152,6 +152,14 @@ class KeyService:
             DekId.of(rule, subject, number), lambda: self._load_reader(rule, subject, number)
         )
 
+    def reader_refused_until(
+        self, rule: EncryptRule, subject: str, version: int | None = None
+    ) -> float | None:
+        """Up to when a failure of ``reader_key`` is remembered, in monotonic seconds; None where none is."""
+        return self._readers.refused_until(
+            DekId.of(rule, subject, FIRST_VERSION if version is None else version)
+        )
+
     def latest_known(self, rule: EncryptRule, subject: str) -> int | None:
         """The newest version number that the registry has named and that still holds; asks nobody."""
         newest = self._latest.peek(_latest_id(rule, subject))

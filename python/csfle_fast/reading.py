@@ -1,18 +1,16 @@
-"""READ: the snapshots that frames are opened with, and how what they lack is found."""
+"""READ: the snapshot that a topic's frames are opened with, and how what it lacks is found."""
 
 from __future__ import annotations
 
 import threading
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from csfle_fast._core import Cipher, Reader, ReadLane
-from csfle_fast.errors import ConfigError, CsfleError
+from csfle_fast.errors import OUTAGE_CODES, ConfigError, CsfleError, KmsError
 from csfle_fast.keys import KeyService
 from csfle_fast.objects import Codec
 from csfle_fast.plans import Compiled, Plans
@@ -21,7 +19,7 @@ from csfle_fast.rules import EncryptRule, RulesToRun
 from csfle_fast.settings import Settings
 from csfle_fast.subjects import check_field
 
-__all__ = ["ReadSide", "ReadSides", "ReadTarget"]
+__all__ = ["ReadSide"]
 
 #: Refusals that are remembered at a time.
 _MOST_REFUSALS = 1_024
@@ -33,6 +31,12 @@ Miss = tuple[Literal["id"], int] | tuple[Literal["guid"], bytes] | tuple[Literal
 _NOT_YET = frozenset({"no_kek", "no_dek", "unknown_dek_version"})
 
 _NEVER = float("inf")
+
+#: Nobody is asked again in a batch who did not answer, or asked for a pause: each may cost a time-out.
+_AWAY_CODES = OUTAGE_CODES - {"registry_failed"}
+
+#: Who is away: None for the registry, the name of a KEK for its KMS.
+_Away = dict[str | None, CsfleError]
 
 
 @dataclass
@@ -125,10 +129,13 @@ class ReadSide:
     @property
     def reader(self) -> Reader:
         """The snapshot to begin a batch with."""
-        if time.monotonic() >= self._forget_at:
-            with self._lock:
+        # Not waited for: who resolves may be waiting for a KMS, and what it learns comes with the next batch.
+        if time.monotonic() >= self._forget_at and self._lock.acquire(blocking=False):
+            try:
                 if time.monotonic() >= self._forget_at:  # nobody else has forgotten, and learnt, meanwhile
                     self._forget_refusals()
+            finally:
+                self._lock.release()
         return self._reader
 
     @property
@@ -152,20 +159,15 @@ class ReadSide:
 
     def resolve(self, misses: Sequence[Miss]) -> None:
         """Find what a batch lacked, or the reason why it cannot be had, and make a new snapshot."""
-        away: CsfleError | None = None
+        away: _Away = {}
         with self._lock:
             for miss in misses:
-                error = self._resolve(miss, away)
-                if error is not None and error.code == "unreachable":
-                    away = error  # a registry that did not answer is not asked for the rest of the batch
+                if miss[0] == "dek":
+                    _, index, rule, version = miss
+                    self._resolve_dek(self.lanes[index], rule, version, away)
+                else:
+                    self._resolve_schema(miss[1], away)
             self._reader = self._snapshot()
-
-    def _resolve(self, miss: Miss, away: CsfleError | None) -> CsfleError | None:
-        """Resolve one miss, or refuse it with ``away``; the error that it was refused with."""
-        if miss[0] == "dek":
-            _, index, rule, version = miss
-            return self._resolve_dek(self.lanes[index], rule, version, away)
-        return self._resolve_schema(miss[1], away)
 
     def adopt(self, old: ReadSide) -> None:
         """Take over what ``old`` held and what still holds, so that no batch has to miss it."""
@@ -173,9 +175,11 @@ class ReadSide:
             subject, renew = self._registry.subject_until(self._topic, self._part)
         except CsfleError:
             return  # the subject is each record's, or cannot be told: every schema is looked at anew
-        with old._lock:
-            lanes, by_id, by_guid = list(old.lanes), dict(old._by_id), dict(old._by_guid)
-            held = [[list(deks.loaded) for deks in lane.deks] for lane in lanes]
+        # Without its lock, which may be held for as long as a KMS takes. A lane is there before its names,
+        # so that the names are copied first.
+        by_id, by_guid = dict(old._by_id), dict(old._by_guid)
+        lanes = list(old.lanes)
+        held = [[list(deks.loaded) for deks in lane.deks] for lane in lanes]
         if old.latest != self.latest or any(lane.compiled.subject != subject for lane in lanes):
             return
         self.fresh_until = min(self.fresh_until, renew)
@@ -204,7 +208,7 @@ class ReadSide:
         if version.schema_id is None:
             return
         with self._lock:
-            error = self._resolve_schema(version.schema_id, None)
+            error = self._resolve_schema(version.schema_id, {})
             if error is None:
                 index = self._by_id[version.schema_id]
                 if version.guid is not None:
@@ -219,21 +223,23 @@ class ReadSide:
             newest = 1
             if settled.rotated:
                 newest = self._keys.latest_version(settled, lane.compiled.subject)
-            error = self._resolve_dek(lane, rule, newest, None) if newest > 0 else None
+            error = self._resolve_dek(lane, rule, newest, {}) if newest > 0 else None
             if error is not None and error.code not in _NOT_YET:
                 return error
         return None
 
-    def _resolve_schema(self, name: int | bytes, away: CsfleError | None) -> CsfleError | None:
+    def _resolve_schema(self, name: int | bytes, away: _Away) -> CsfleError | None:
+        """Find a schema, or refuse it; the error that it was refused with."""
         if name in self._by_id or name in self._by_guid:
             return None
         try:
-            if away is not None:
-                raise away
+            if None in away:
+                raise away[None]
             lane = self._lane(name)
         except CsfleError as error:
             self._refused[name] = error
-            self._remember_refusal()
+            subject = f"{self._topic}-{self._part}"
+            self._note(error, None, away, self._registry.refused_until(name, subject))
             return error
         self.lanes.append(lane)
         if isinstance(name, bytes):
@@ -265,32 +271,47 @@ class ReadSide:
         codec = Codec(compiled.schema, where, compiled.left) if self._rows else None
         return Lane(version, compiled, codec, [_Deks() for _ in compiled.rules])
 
-    def _resolve_dek(self, lane: Lane, rule: int, version: int, away: CsfleError | None) -> CsfleError | None:
+    def _resolve_dek(self, lane: Lane, rule: int, version: int, away: _Away) -> CsfleError | None:
+        """Find a DEK version, or refuse it; the error that it was refused with."""
         deks = lane.deks[rule]
         if version in deks.loaded:
             return None
         settled, subject = lane.compiled.rules[rule], lane.compiled.subject
+        number = version if settled.rotated else None
         try:
-            if away is not None:
-                raise away
-            number = version if settled.rotated else None
+            gone = away.get(None) or away.get(settled.kek_name)
+            if gone is not None:
+                raise gone
             key, renew, _, _ = self._keys.reader_key(settled, subject, number)
             deks.loaded[version] = key.cipher
         except CsfleError as error:
             deks.refused[version] = error
-            self._remember_refusal()
+            until = self._keys.reader_refused_until(settled, subject, number)
+            self._note(error, settled.kek_name, away, until)
             if error.code == "unknown_dek_version":
                 deks.latest = self._keys.latest_known(settled, subject)
             return error
         self.fresh_until = min(self.fresh_until, renew)
         return None
 
-    def _remember_refusal(self) -> None:
+    def _note(self, error: CsfleError, kek_name: str | None, away: _Away, until: float | None) -> None:
+        """What follows from a refusal: who need not be asked again in this batch, and when it is forgotten.
+
+        Args:
+            error: the reason.
+            kek_name: the KEK that was needed.
+            away: is told of who did not answer.
+            until: when the failure is forgotten where it was met; None where it is not remembered there.
+        """
+        if error.code in _AWAY_CODES:
+            away[kek_name if isinstance(error, KmsError) else None] = error
         count = len(self._refused) + sum(len(deks.refused) for lane in self.lanes for deks in lane.deks)
         if count > _MOST_REFUSALS:
             self._forget_refusals()
-        elif self._forget_at == _NEVER:
-            self._forget_at = time.monotonic() + self._settings.missing_cache_ttl_sec
+            return
+        if until is None:
+            until = time.monotonic() + self._settings.missing_cache_ttl_sec
+        self._forget_at = min(self._forget_at, until)
 
     def _forget_refusals(self) -> None:
         self._refused.clear()
@@ -326,61 +347,6 @@ class ReadSide:
         refused_ids = {name: place for name, place in refused.items() if isinstance(name, int)}
         refused_guids = {name: place for name, place in refused.items() if isinstance(name, bytes)}
         return Reader(lanes, self._by_id, self._by_guid, refused_ids, refused_guids, refusals)
-
-
-class ReadTarget(NamedTuple):
-    """What a side is for: topic, key or value, rows or bodies, rules."""
-
-    topic: str
-    field: str
-    rows: bool
-    rules: RulesToRun = "all"
-
-
-class ReadSides:
-    """The sides of an Engine, kept until what they were made of may have changed.
-
-    Args:
-        registry: where versions come from.
-        keys: where keys come from.
-        plans: where plans come from.
-        settings: as for ReadSide.
-        size: most sides kept.
-    """
-
-    def __init__(
-        self, registry: Registry, keys: KeyService, plans: Plans, settings: Settings, size: int
-    ) -> None:
-        self._make = partial(ReadSide, registry, keys, plans, settings)
-        self._size = size
-        self._sides: OrderedDict[ReadTarget, ReadSide] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, target: ReadTarget) -> ReadSide:
-        """The side for ``target``. Raises CsfleError: the latest version is needed and cannot be had."""
-        side = self._sides.get(target)
-        if side is None or time.monotonic() >= side.fresh_until or side.full:
-            topic, part, rows, rules = target
-            old, side = side, self._make(topic=topic, part=part, rows=rows, rules=rules)
-            if old is not None and not old.full:
-                side.adopt(old)
-            with self._lock:
-                self._sides[target] = side
-                self._sides.move_to_end(target)
-                while len(self._sides) > self._size:
-                    self._sides.popitem(last=False)
-        return side
-
-    def clear(self) -> None:
-        """Forget every side."""
-        with self._lock:
-            self._sides.clear()
-
-    def reset_locks(self) -> None:
-        """To be called in a forked child."""
-        self._lock = threading.Lock()
-        for side in self._sides.values():
-            side.reset_locks()
 
 
 def _named(name: int | bytes) -> str:

@@ -180,6 +180,12 @@ class Registry:
         """
         return self._by_guid.get((subject, guid), lambda: self._load_by_guid(guid, subject))
 
+    def refused_until(self, name: int | bytes, subject: str) -> float | None:
+        """Up to when a failure of ``by_id`` or ``by_guid`` is remembered; None where none is."""
+        if isinstance(name, bytes):
+            return self._by_guid.refused_until((subject, name))
+        return self._by_id.refused_until((subject, name))
+
     def member(self, subject: str, schema_id: int) -> Version:
         """The version of ``subject`` that has that id, with its number and GUID.
 

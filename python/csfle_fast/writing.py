@@ -73,6 +73,7 @@ class WriteSnapshots:
         self._plans = plans
         self._size = size
         self._snapshots: OrderedDict[WriteTarget, WriteSnapshot] = OrderedDict()
+        self._closed = False
         self._lock = threading.Lock()
 
     def get(self, target: WriteTarget) -> WriteSnapshot:
@@ -105,9 +106,10 @@ class WriteSnapshots:
         self._keep(target, snapshot)
         return snapshot
 
-    def clear(self) -> None:
-        """Forget every snapshot."""
+    def close(self) -> None:
+        """Forget every snapshot, and keep none from now on, not even what is being made at this moment."""
         with self._lock:
+            self._closed = True
             self._snapshots.clear()
 
     def reset_locks(self) -> None:
@@ -148,8 +150,9 @@ class WriteSnapshots:
 
     def _keep(self, target: WriteTarget, snapshot: WriteSnapshot) -> None:
         with self._lock:
-            self._snapshots[target] = snapshot
-            self._snapshots.move_to_end(target)
+            if not self._closed:
+                self._snapshots[target] = snapshot
+                self._snapshots.move_to_end(target)
             while len(self._snapshots) > self._size:
                 self._snapshots.popitem(last=False)
 
