@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from csfle_fast.metrics import DEK_BYTES_PREFIX, DEK_SEALS_PREFIX, METRICS, Counters
 from incumbent import KEK, field, record
 from worlds import FLAT, World, encode, flat, framed, rule, world
@@ -24,6 +26,20 @@ def test_every_key_of_stats_is_in_the_table_and_the_other_way_round(world: World
     assert beyond == {DEK_SEALS_PREFIX + name, DEK_BYTES_PREFIX + name}
     assert all(type(count) is int for count in stats.values())
     assert all(METRICS.values())
+
+
+@pytest.mark.parametrize("path", ["/subjects/", "/associations/", "/keks/", "/deks/"])
+def test_failures_are_bridged_while_nobody_can_be_asked(
+    world: World, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    world.put(FLAT, rule())
+    ttls = ("latest.cache.ttl.sec", "kek.cache.ttl.sec", "dek.cache.ttl.sec", "missing.cache.ttl.sec")
+    engine = world.engine(dict.fromkeys(ttls, 0))
+    engine.serialize("t", [flat(1)]).raise_for_errors()
+    world.http.faults.add("GET", path, status=503)
+    engine.serialize("t", [flat(1)]).raise_for_errors()
+    assert engine.stats()["failures_bridged"] >= 1
+    assert "serves for at most 300 s longer" in caplog.text
 
 
 def test_they_count(world: World) -> None:
@@ -51,6 +67,7 @@ def test_they_count(world: World) -> None:
         "values_passed": 1,
         "misses": 3,  # a schema, a DEK, and an unknown id
         "background_refreshes": 0,
+        "failures_bridged": 0,
         "dek_registry_requests": found["dek_registry_requests"],
         "kms_calls": found["kms_calls"],
         "keks_created": 1,

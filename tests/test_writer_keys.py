@@ -159,6 +159,33 @@ class TestRaces:
         assert ours.writer_key(DAILY, SUBJECT).value.version == 2
 
 
+class TestClocks:
+    @pytest.mark.parametrize("days", [-20_000, -1.5, 1.5, 400])
+    def test_a_registry_with_another_time_is_not_asked_for_a_new_dek_all_the_time(
+        self, key_world: KeyWorld, caplog: pytest.LogCaptureFixture, days: float
+    ) -> None:
+        key_world.http.clock.advance(days=days)
+        ours = key_world.service()
+        for _ in range(100):
+            ours.writer_key(DAILY, SUBJECT)
+            key_world.clock.now += 10
+        assert key_world.http.deks.versions(KEK, SUBJECT) == [1]
+        [warning] = [r.message for r in caplog.records if r.levelname == "WARNING"]
+        assert f"dates DEK version 1, made this moment, {-days:.1f} days back" in warning
+
+    def test_deks_rotate_by_its_time(self, key_world: KeyWorld) -> None:
+        key_world.http.clock.advance(days=-3)
+        ours = key_world.service()
+        for day in range(5):
+            assert ours.writer_key(DAILY, SUBJECT).value.version == day + 1
+            key_world.move_days(1)
+
+    def test_minutes_do_not_count(self, key_world: KeyWorld, caplog: pytest.LogCaptureFixture) -> None:
+        key_world.http.clock.advance(days=-0.9 / 24)
+        key_world.service().writer_key(DAILY, SUBJECT)
+        assert caplog.records == []
+
+
 FULL = {"error_code": 40972, "message": "Too many keys"}
 
 

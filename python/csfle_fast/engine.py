@@ -304,6 +304,7 @@ class Engine:
         stats = self._counters.read()
         stats.update(self._keys.counters())
         stats["registry_requests"] = self._registry.requests
+        stats["failures_bridged"] += self._registry.bridged
         stats["background_refreshes"] = self._refresher.submitted
         stats.update(self._keys.seals())
         return stats

@@ -50,6 +50,11 @@ class Keks:
         """KEKs registered so far because a writer found none."""
         return self._created
 
+    @property
+    def bridged(self) -> int:
+        """Loads that failed in an outage while an older entry went on serving."""
+        return self._cache.bridged
+
     def lease(self, rule: EncryptRule, subject: str, *, writing: bool) -> Lease[Kek]:
         """The KEK of a rule, and for how long a key may be built on it.
 

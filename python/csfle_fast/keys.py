@@ -182,6 +182,9 @@ class KeyService:
             "dek_registry_requests": self._registry.requests,
             "key_cache_hits": self._writers.hits + self._readers.hits,
             "key_loads": self._writers.loads + self._readers.loads,
+            "failures_bridged": sum(
+                part.bridged for part in (self._keks, self._writers, self._readers, self._latest)
+            ),
         }
 
     def seals(self) -> dict[str, int]:

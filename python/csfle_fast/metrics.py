@@ -24,6 +24,7 @@ METRICS = MappingProxyType(
         "registry_requests": "calls of the Schema Registry client, each of which may cost HTTP requests",
         "dek_registry_requests": "requests to the DEK registry",
         "background_refreshes": "values of a registry or KMS asked for ahead of time, by no batch",
+        "failures_bridged": "failures of a registry or KMS in an outage, while older answers served on",
         "kms_calls": "wrap and unwrap calls to a KMS",
         "keks_created": "KEKs registered because a writer found none",
         "deks_created": "DEK versions registered, first ones and rotations",

@@ -117,6 +117,11 @@ class Registry:
         """Calls of the client so far, each of which may cost HTTP requests."""
         return self._requests.made
 
+    @property
+    def bridged(self) -> int:
+        """Questions that failed in an outage while an older answer went on serving."""
+        return self._latest.bridged + self._names.bridged
+
     def subject(self, topic: str, field: str = "value", record_name: str | None = None) -> str:
         """The subject of a topic's keys or values, by the strategy of the settings.
 

@@ -61,6 +61,11 @@ class SubjectNames:
             refresher=refresher,
         )
 
+    @property
+    def bridged(self) -> int:
+        """Questions that failed in an outage while an older answer went on serving."""
+        return self._cache.bridged
+
     def subject_until(self, topic: str, field: str, record_name: str | None) -> tuple[str, float]:
         """The subject, and the monotonic seconds from which to ask again; see ``Registry.subject``."""
         check_field(field)

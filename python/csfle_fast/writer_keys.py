@@ -24,6 +24,8 @@ _logger = logging.getLogger(__name__)
 _MS_PER_DAY = 86_400_000
 #: A writer that could not replace an expired DEK uses it and tries again after so many seconds.
 _RETRY_AFTER_SEC = 10.0
+#: By so much the registry's clock may differ from ours before a DEK's age is measured by its clock.
+_MOST_SKEW_MS = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class WriterKeys:
         self._settings = settings
         self._clock = clock
         self._wall = wall
+        #: How far the registry's clock is behind ours, as the DEK told that it made last.
+        self._behind_ms = 0
         self._cache: LoadingCache[DekId, WriterKey] = LoadingCache(
             size=settings.dek_cache_size,
             ttl=settings.dek_cache_ttl_sec,
@@ -91,6 +95,11 @@ class WriterKeys:
     def loads(self) -> int:
         """Keys that had to be loaded."""
         return self._cache.loads
+
+    @property
+    def bridged(self) -> int:
+        """Loads that failed in an outage while an older key went on serving."""
+        return self._cache.bridged
 
     def lease(self, rule: EncryptRule, subject: str) -> Lease[WriterKey]:
         """The key to seal with; see ``KeyService.writer_key``."""
@@ -154,7 +163,9 @@ class WriterKeys:
                 kek.name, subject, number, error.code, old.version,
             )  # fmt: skip
             return old
-        if made is None:
+        if made is not None:
+            self._compare_clocks(kek, subject, made)
+        else:
             # Somebody else was first, and theirs is the key. The registry is asked anew: an answer
             # from before is the very DEK that was found too old.
             made = self._find(rule, subject) or old
@@ -166,11 +177,25 @@ class WriterKeys:
             )
         return made
 
+    def _compare_clocks(self, kek: Kek, subject: str, made: Dek) -> None:
+        """What was made a moment ago tells the time of the registry: no DEK is born past its age."""
+        behind_ms = self._now_ms() - made.created_ms
+        self._behind_ms = behind_ms if abs(behind_ms) > _MOST_SKEW_MS else 0
+        if self._behind_ms:
+            _logger.warning(
+                "Kek:%s, subject %s: the registry dates DEK version %d, made this moment, %.1f days back; "
+                "DEKs rotate by the registry's clock",
+                kek.name, subject, made.version, behind_ms / _MS_PER_DAY,
+            )  # fmt: skip
+
+    def _now_ms(self) -> int:
+        return int(self._wall() * 1000)
+
+    def _age_ms(self, dek: Dek) -> int:
+        return self._now_ms() - self._behind_ms - dek.created_ms
+
     def _is_expired(self, rule: EncryptRule, dek: Dek) -> bool:
-        if not rule.rotated:
-            return False
-        age_days = (int(self._wall() * 1000) - dek.created_ms) // _MS_PER_DAY
-        return age_days >= rule.expiry_days
+        return rule.rotated and self._age_ms(dek) // _MS_PER_DAY >= rule.expiry_days
 
     def _is_strict(self, rule: EncryptRule) -> bool:
         """Whether rows that the budget has no room for are held back."""
@@ -182,5 +207,4 @@ class WriterKeys:
             return float("inf")
         if provisional:
             return self._clock() + _RETRY_AFTER_SEC
-        left_ms = dek.created_ms + rule.expiry_days * _MS_PER_DAY - self._wall() * 1000
-        return self._clock() + left_ms / 1000
+        return self._clock() + (rule.expiry_days * _MS_PER_DAY - self._age_ms(dek)) / 1000
