@@ -143,6 +143,18 @@ class TestOutage:
             world.get()
         assert (caplog.records, world.cache.bridged) == ([], 0)
 
+    def test_where_failures_are_not_remembered_attempts_are_a_second_apart(self) -> None:
+        world = World(missing_ttl=0.0)
+        world.get()
+        world.failure = OUTAGE
+        world.later(0.9 * TTL)
+        attempts = 0
+        for _ in range(100):
+            world.get()
+            attempts += world.refresher.run()
+            world.later(0.05)
+        assert attempts == 5
+
     def test_a_refusal_ends_it_at_once(self) -> None:
         world = World()
         world.get()

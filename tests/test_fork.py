@@ -170,3 +170,17 @@ def test_an_engine_of_the_childs_own_works(engine: Engine) -> None:
 
     with busy(engine):
         assert len(in_child(child)) == NONCE
+
+
+def test_a_child_loads_anew_in_the_background_by_threads_of_its_own(engine: Engine) -> None:
+    def child() -> bytes:
+        ran = threading.Event()
+        engine._refresher.submit(ran.set, ran.clear)
+        return b"ran" if ran.wait(20) else b"waits"
+
+    ran = threading.Event()
+    engine._refresher.submit(ran.set, ran.clear)  # the parent has a thread that waits, which a child has not
+    assert ran.wait(20)
+    assert in_child(child) == b"ran"
+    with engine._refresher._lock:
+        assert in_child(child) == b"ran"

@@ -126,6 +126,13 @@ class TestCaches:
         assert ours.counters()["kms_calls"] == calls + 1
         assert again.until == key.until + 300
 
+    def test_in_an_outage_no_key_lasts_beyond_the_entry_of_its_kek(self, key_world: KeyWorld) -> None:
+        conf = {"kek.cache.ttl.sec": 10, "dek.cache.ttl.sec": 300, "stale.if.error.sec": 20}
+        ours = key_world.service(conf=conf)
+        start = key_world.clock.now
+        for lease in (ours.writer_key(encrypt_rule(), SUBJECT), ours.reader_key(encrypt_rule(), SUBJECT)):
+            assert (lease.until, lease.end) == (start + 10, start + 30)
+
     def test_a_readers_key_comes_with_the_end_of_its_own_time(self, key_world: KeyWorld) -> None:
         ours = key_world.service()
         ours.writer_key(encrypt_rule(), SUBJECT)

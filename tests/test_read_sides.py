@@ -53,3 +53,13 @@ def test_a_closed_engine_is_not_warmed_up(world: World, mode: Any) -> None:
     with pytest.raises(CsfleError, match="closed"):
         engine.warm_up("t", mode=mode)
     assert len(world.http.requests) == asked
+
+
+def test_nothing_is_loaded_in_the_background_behind_the_close(world: World) -> None:
+    world.put(FLAT, rule())
+    engine = world.engine()
+    engine.warm_up("t")
+    engine.close()
+    dropped: list[bool] = []
+    engine._refresher.submit(lambda: dropped.append(False), lambda: dropped.append(True))
+    assert dropped == [True]

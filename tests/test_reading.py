@@ -52,7 +52,18 @@ def test_what_still_holds_is_not_missed_again(world: World, calls: str) -> None:
     assert (misses(reader), len(world.http.requests)) == (before, asked)
     [side] = reader._reads._sides.values()
     assert side is not old
-    assert side.fresh_until > old.fresh_until
+    renewals = [entry.renew for entry in reader._keys._readers._entries.values()]
+    assert old.fresh_until < side.fresh_until <= min(renewals)
+
+
+def test_a_side_is_made_anew_when_one_of_its_keys_is_due(world: World) -> None:
+    world.put(FLAT, rule(days=1))
+    frames, reader = frames_of_versions(world, 2), world.engine()
+    for frame in frames:
+        reader.deserialize("t", [frame])
+        [side] = reader._reads._sides.values()
+        renewals = [entry.renew for entry in reader._keys._readers._entries.values()]
+        assert side.fresh_until <= min(renewals)
 
 
 def test_a_key_that_is_over_is_asked_for_again(world: World) -> None:

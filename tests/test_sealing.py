@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from array import array
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -181,3 +183,13 @@ def test_values_that_are_let_pass_are_counted_once(world: World) -> None:
     engine = world.engine({"dek.max.seals": 3})
     engine.serialize("t", [{"v": "a", "u": 5}] * 60).raise_for_errors()
     assert (engine.stats()["values_passed"], engine.stats()["values_sealed"]) == (60, 60)
+
+
+def test_the_next_snapshot_lasts_no_longer_than_the_keys_that_stay(world: World) -> None:
+    world.put(FLAT, rule(days=1))
+    engine = world.engine({"dek.max.seals": 2})
+    engine.serialize("t", rows(1))
+    [(target, spent)] = engine._writes._snapshots.items()
+    soon = time.monotonic() + 1
+    after = engine._writes.after(target, replace(spent, fresh_until=soon))
+    assert after.fresh_until <= soon
