@@ -275,7 +275,11 @@ class TestBroker:
                     comes_back.join()  # on a busy machine it takes longer than the last commit waits
                     stop.set()
 
-            report = topics.run(topics.sink(), handle, batch_size=20, stop=stop, until_end=False)
+            # Longer than the broker takes to come back, or the group would have given the partitions away.
+            consumer = topics.consumer(**{"session.timeout.ms": 60_000})
+            report = topics.run(
+                topics.sink(), handle, consumer=consumer, batch_size=20, stop=stop, until_end=False
+            )
             assert set(seen) == set(range(60)), "at least once each"
             assert topics.committed() in (60, 61)
             assert report.dead_letters == topics.committed() - 60
