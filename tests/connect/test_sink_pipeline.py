@@ -276,7 +276,7 @@ class TestBroker:
                     stop.set()
 
             # Longer than the broker takes to come back, or the group would have given the partitions away.
-            consumer = topics.consumer(**{"session.timeout.ms": 60_000})
+            consumer = topics.consumer("sink", **{"session.timeout.ms": 60_000})
             report = topics.run(
                 topics.sink(), handle, consumer=consumer, batch_size=20, stop=stop, until_end=False
             )
