@@ -323,6 +323,17 @@ def test_an_error_that_cannot_be_copied_leaves_nobody_waiting() -> None:
     assert cache.get("k", Source()) == 1
 
 
+def test_a_failure_that_is_over_is_not_told_of() -> None:
+    clock, source = ManualClock(), Source()
+    cache = make(clock)
+    assert cache.refused_until("k") is None
+    with pytest.raises(RegistryError):
+        cache.get("k", source.fail)
+    assert cache.refused_until("k") == clock.now + 3.0
+    clock.now += 3.0
+    assert cache.refused_until("k") is None
+
+
 def test_what_is_evicted_is_told_once() -> None:
     gone: list[int] = []
     source = Source()

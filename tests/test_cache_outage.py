@@ -48,11 +48,29 @@ class TestOutage:
         world.get()
         world.failure = OUTAGE
         world.later(TTL + 1)
+        by_callers = 0
         for _ in range(20):
+            before = world.loads
             world.get()
+            by_callers += world.loads - before
+            world.refresher.run()
             world.later(1)
-        assert world.loads == 2, "the second was the first caller's; the others are the refresher's"
-        assert len(world.refresher.jobs) == 1
+        assert by_callers == 1, "the others are the refresher's"
+        assert world.loads == 2 + 3
+
+    def test_traffic_does_not_put_off_an_attempt_that_waits_for_a_busy_refresher(self) -> None:
+        world = World()
+        world.get()
+        world.failure = OUTAGE
+        world.later(0.9 * TTL)
+        world.get()
+        world.refresher.run()
+        world.failure = KmsError("kms_key_disabled", "disabled")
+        for _ in range(int(0.1 * TTL * 10) + 1):  # ten times a second, up to the end of its time
+            world.get()
+            world.later(0.1)
+        with pytest.raises(KmsError):
+            world.get()
 
     def test_attempts_in_the_background_are_spaced(self) -> None:
         world = World()

@@ -74,7 +74,7 @@ def taken(found: list[str | None]) -> list[Any]:
     [
         ("id", [1]),
         ("version", [1]),
-        ("guid", ["x"]),
+        ("guid", []),
         ("schema", ["x"]),
         ("schemaType", []),
         ("references", [[], {}]),
@@ -117,6 +117,33 @@ def test_no_odd_rule_is_taken(
     found = codes(http, lambda: ours.latest(SUBJECT), answers)
     assert taken(found) == good
     assert set(found) <= {None, "bad_answer"}
+
+
+@pytest.mark.parametrize("part", ["metadata", "ruleSet", "schemaType"])
+@pytest.mark.parametrize(
+    "ask",
+    [lambda ours: ours.by_id(7, SUBJECT), lambda ours: ours.by_guid(b"0" * 16, SUBJECT)],
+    ids=["by_id", "by_guid"],
+)
+def test_a_schema_without_a_subject_is_checked_alike(
+    http: DevRegistry, ours: Registry, ask: Callable[[Registry], object], part: str
+) -> None:
+    odd = {"metadata": {"tags": {"a": None}}, "ruleSet": {"domainRules": [RULE | {"tags": "PII"}]}}
+    answer = ANSWER | {part: odd.get(part, [])}
+    assert codes(http, lambda: ask(ours), [answer]) == ["bad_answer"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_enable_at_is_a_text(http: DevRegistry, ours: Registry, odd: Any) -> None:
+    answer = ANSWER | {"ruleSet": {"enableAt": odd}}
+    assert codes(http, lambda: ours.latest(SUBJECT), [answer]) == [None if odd == "x" else "bad_answer"]
+
+
+def test_more_levels_than_python_has_are_a_bad_answer(http: DevRegistry, ours: Registry) -> None:
+    deep: Any = []
+    for _ in range(400):
+        deep = [deep]
+    assert codes(http, lambda: ours.latest(SUBJECT), [ANSWER | {"guid": deep}]) == ["bad_answer"]
 
 
 def test_a_text_is_no_list_of_tags(http: DevRegistry, ours: Registry) -> None:

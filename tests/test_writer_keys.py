@@ -173,12 +173,29 @@ class TestClocks:
         [warning] = [r.message for r in caplog.records if r.levelname == "WARNING"]
         assert f"dates DEK version 1, made this moment, {-days:.1f} days back" in warning
 
-    def test_deks_rotate_by_its_time(self, key_world: KeyWorld) -> None:
+    def test_who_made_a_dek_knows_its_age(self, key_world: KeyWorld) -> None:
         key_world.http.clock.advance(days=-3)
         ours = key_world.service()
         for day in range(5):
             assert ours.writer_key(DAILY, SUBJECT).value.version == day + 1
             key_world.move_days(1)
+
+    def test_a_writers_clock_that_is_set_right_changes_nothing_for_what_it_made(
+        self, key_world: KeyWorld
+    ) -> None:
+        key_world.wall.now += 365 * 86_400
+        ours = key_world.service()
+        ours.writer_key(DAILY, SUBJECT)
+        key_world.wall.now -= 365 * 86_400
+        key_world.move_days(1)
+        assert ours.writer_key(DAILY, SUBJECT).value.version == 2
+
+    def test_a_rule_without_rotation_is_not_told_of(
+        self, key_world: KeyWorld, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        key_world.http.clock.advance(days=-3)
+        key_world.service().writer_key(encrypt_rule(), SUBJECT)
+        assert caplog.records == []
 
     def test_minutes_do_not_count(self, key_world: KeyWorld, caplog: pytest.LogCaptureFixture) -> None:
         key_world.http.clock.advance(days=-0.9 / 24)

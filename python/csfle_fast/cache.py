@@ -14,11 +14,11 @@ import random
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from csfle_fast.errors import OUTAGE_CODES, CsfleError
+from csfle_fast.flight import AbandonedError, Flight
 from csfle_fast.leases import Entry, Lease, Limits
 from csfle_fast.refresher import Refresher
 
@@ -49,16 +49,6 @@ _UNCLEAR_CODES = frozenset({"bad_answer", "kms_failed"})
 class _Failure:
     error: CsfleError
     expires: float
-
-
-class _Flight(Future[Lease[V]]):
-    """A load under way, or about to be.
-
-    Attributes:
-        queued: it waits for the refresher; whoever cannot wait makes one in its place.
-    """
-
-    queued = False
 
 
 class LoadingCache(Generic[K, V]):
@@ -103,7 +93,7 @@ class LoadingCache(Generic[K, V]):
         self._evicted = evicted
         self._entries: OrderedDict[K, Entry[V]] = OrderedDict()
         self._failures: OrderedDict[K, _Failure] = OrderedDict()
-        self._flights: dict[K, _Flight[V]] = {}
+        self._flights: dict[K, Flight[V]] = {}
         self._closed = False
         self._lock = threading.Lock()
         self.hits = 0
@@ -137,7 +127,7 @@ class LoadingCache(Generic[K, V]):
             CsfleError: what ``load`` raised, now or less than ``missing_ttl`` seconds ago.
         """
         while True:
-            own: _Flight[V] = _Flight()
+            own: Flight[V] = Flight()
             try:
                 lease, flight = self._look(key, own, max_age, settled)
                 if lease is not None:
@@ -149,7 +139,7 @@ class LoadingCache(Generic[K, V]):
                 if flight is own:
                     return self._fly(key, load, own, insist=insist)
                 return self._wait(key, flight, insist=insist)
-            except _AbandonedError:
+            except AbandonedError:
                 continue
             finally:
                 self._leave(key, own)
@@ -170,7 +160,7 @@ class LoadingCache(Generic[K, V]):
     def refused_until(self, key: K) -> float | None:
         """The moment up to which a failed load of ``key`` is remembered; None where none is."""
         failure = self._failures.get(key)
-        return None if failure is None else failure.expires
+        return None if failure is None or failure.expires <= self._clock() else failure.expires
 
     def close(self) -> list[V]:
         """Forget everything and keep nothing from now on, not even what is being loaded at this moment.
@@ -194,8 +184,8 @@ class LoadingCache(Generic[K, V]):
         return len(self._entries)
 
     def _look(
-        self, key: K, own: _Flight[V], max_age: float | None, settled: bool
-    ) -> tuple[Lease[V] | None, _Flight[V] | None]:
+        self, key: K, own: Flight[V], max_age: float | None, settled: bool
+    ) -> tuple[Lease[V] | None, Flight[V] | None]:
         """What may be served, else the flight to wait for: ``own`` where the caller is to make it.
 
         With a value there is a flight only if it is to be made, in the background.
@@ -212,7 +202,7 @@ class LoadingCache(Generic[K, V]):
             if failure is not None and now < failure.expires:
                 raise copy.copy(failure.error)
             flight = self._flights.get(key)
-            if flight is None or flight.queued or flight.done():
+            if flight is None or flight.queued or flight.landed:
                 if flight is not None:
                     flight.queued = False  # the refresher need not make it any more
                 self._flights[key] = flight = own
@@ -220,7 +210,7 @@ class LoadingCache(Generic[K, V]):
 
     def _serve(
         self, key: K, now: float, max_age: float | None, settled: bool
-    ) -> tuple[Lease[V] | None, _Flight[V] | None]:
+    ) -> tuple[Lease[V] | None, Flight[V] | None]:
         """What may be served, and the flight that is to be made in the background. Under the lock."""
         entry = self._fresh(key, now, max_age, settled)
         if entry is None:
@@ -229,10 +219,10 @@ class LoadingCache(Generic[K, V]):
         if self._refresher is None or now < entry.renew:
             return entry.lease(now), None
         entry.renew = now + _POLL_SEC
-        if key in self._flights:
+        under_way = self._flights.get(key)
+        if under_way is not None and not under_way.landed:
             return entry.lease(now), None
-        flight: _Flight[V] = _Flight()
-        flight.queued = True
+        flight: Flight[V] = Flight(queued=True)
         self._flights[key] = flight
         return entry.lease(now), flight
 
@@ -244,7 +234,7 @@ class LoadingCache(Generic[K, V]):
             return None
         if self._refresher is None and now >= max(entry.until, entry.renew):
             return None  # in an outage, and nobody else would make the next attempt
-        if entry.failing and now >= max(entry.until, entry.renew + _LATE_SEC) and not self._is_flying(key):
+        if entry.failing and now >= max(entry.until, entry.due + _LATE_SEC) and not self._is_flying(key):
             return None
         if settled and now >= (entry.renew if entry.failing else entry.loaded + entry.age * _SETTLED):
             return None
@@ -253,7 +243,7 @@ class LoadingCache(Generic[K, V]):
 
     def _is_flying(self, key: K) -> bool:
         flight = self._flights.get(key)
-        return flight is not None and not flight.queued
+        return flight is not None and not (flight.queued or flight.landed)
 
     def _kept(self, key: K) -> Lease[V] | None:
         with self._lock:
@@ -261,7 +251,7 @@ class LoadingCache(Generic[K, V]):
             now = self._clock()
             return None if entry is None or now >= entry.served_until else entry.lease(now)
 
-    def _renew(self, key: K, load: Callable[[], V], flight: _Flight[V]) -> None:
+    def _renew(self, key: K, load: Callable[[], V], flight: Flight[V]) -> None:
         """Load in the background. Whoever comes meanwhile is served what there is."""
 
         def work() -> None:
@@ -280,13 +270,13 @@ class LoadingCache(Generic[K, V]):
         assert self._refresher is not None  # noqa: S101 - who begins a renewal has seen it
         self._refresher.submit(work, lambda: self._leave(key, flight) if self._unqueue(flight) else None)
 
-    def _unqueue(self, flight: _Flight[V]) -> bool:
+    def _unqueue(self, flight: Flight[V]) -> bool:
         """Whether it is still the refresher's; from now on it is not."""
         with self._lock:
             still, flight.queued = flight.queued, False
             return still
 
-    def _fly(self, key: K, load: Callable[[], V], flight: _Flight[V], *, insist: bool) -> Lease[V]:
+    def _fly(self, key: K, load: Callable[[], V], flight: Flight[V], *, insist: bool) -> Lease[V]:
         """Load, and land the flight. In an outage an older value is kept, and given unless one insists."""
         started = self._clock()
         try:
@@ -294,18 +284,18 @@ class LoadingCache(Generic[K, V]):
         except CsfleError as error:
             kept = self._failed(key, error)
             if kept is None or insist:
-                flight.set_exception(copy.copy(error))
+                flight.land(None, copy.copy(error))
                 raise
-            flight.set_result(kept)
+            flight.land(kept)
             return kept
         self._loaded(key, entry)
         lease = entry.lease(started)
-        flight.set_result(lease)
+        flight.land(lease)
         return lease
 
-    def _wait(self, key: K, flight: _Flight[V], *, insist: bool) -> Lease[V]:
+    def _wait(self, key: K, flight: Flight[V], *, insist: bool) -> Lease[V]:
         try:
-            return flight.result()
+            return flight.wait()
         except CsfleError as error:
             kept = None if insist else self._kept(key)
             if kept is not None:
@@ -313,12 +303,13 @@ class LoadingCache(Generic[K, V]):
             # Each waiter raises its own copy: one exception object in many threads grows one traceback.
             raise copy.copy(error) from None
 
-    def _leave(self, key: K, flight: _Flight[V]) -> None:
+    def _leave(self, key: K, flight: Flight[V]) -> None:
         """Behind a flight, whatever became of it. Called on every way out, so that nobody waits for ever."""
         if self._flights.get(key) is not flight:
             return
-        if not flight.done():  # an interrupt, a bug: nothing was learnt, and who waits tries for itself
-            flight.set_exception(_AbandonedError())
+        if not flight.landed:  # an interrupt, a bug: nothing was learnt, and who waits tries for itself
+            flight.land(None)
+        flight.open()
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
@@ -356,7 +347,7 @@ class LoadingCache(Generic[K, V]):
             begins = outage and not entry.failing
             self.bridged += outage
             entry.failing = outage
-            entry.renew = now + self._pause
+            entry.renew = entry.due = now + self._pause
             lease = entry.lease(now)
         if begins:
             _logger.warning(
@@ -375,7 +366,7 @@ class LoadingCache(Generic[K, V]):
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
-                entry.renew = self._clock() + self._pause
+                entry.renew = entry.due = self._clock() + self._pause
 
     def _entry(self, value: V, started: float) -> Entry[V]:
         until, end = started + self._ttl, started + self._ttl + self._stale
@@ -386,10 +377,6 @@ class LoadingCache(Generic[K, V]):
         if self._refresher is not None and started < until < float("inf"):
             renew = started + (until - started) * random.uniform(_RENEW_FROM, _RENEW_TO)  # noqa: S311
         return Entry(value, started, renew, until, end)
-
-
-class _AbandonedError(Exception):
-    """The thread that was loading gave up without an answer."""
 
 
 def _trim(store: OrderedDict[K, T], size: int) -> list[T]:

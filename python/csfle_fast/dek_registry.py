@@ -22,6 +22,7 @@ from confluent_kafka.schema_registry.rules.encryption.dek_registry.mock_dek_regi
 )
 
 from csfle_fast.mock import is_mock, mock_dek_client
+from csfle_fast.registry_answers import is_number
 from csfle_fast.registry_errors import bad_answer, status_of, use_kek
 from csfle_fast.registry_requests import RegistryRequests
 
@@ -32,6 +33,8 @@ T = TypeVar("T")
 #: Asks for the newest DEK version.
 LATEST = -1
 _BASE = "dek-registry/v1/keks"
+#: Times are 64 bits wide.
+_LATEST_MS = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -242,11 +245,11 @@ def _kek(answer: object, what: str) -> Kek:
 def _dek(answer: object, what: str, algorithm: str, version: int) -> Dek:
     entry = _object(answer, what)
     number, made = entry.get("version"), entry.get("ts") or 0
-    if not isinstance(number, int) or number < 1 or version not in (LATEST, number):
+    if not is_number(number) or number < 1 or version not in (LATEST, number):
         raise bad_answer(what, "another version than asked for")
     if entry.get("algorithm", algorithm) != algorithm:
         raise bad_answer(what, "another algorithm than asked for")
-    if not isinstance(made, int):
+    if not isinstance(made, int) or not 0 <= made <= _LATEST_MS:
         raise bad_answer(what, "ts is not a number")
     return Dek(
         number,

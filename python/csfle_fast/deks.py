@@ -147,4 +147,7 @@ class Deks:
             failure = KeyServiceError(
                 error.code, f"Kek:{kek.name}, subject {subject}, DEK version {dek.version}: {error.message}"
             )
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # it would keep this frame alive, and with it the key

@@ -49,6 +49,7 @@ class Entry(Generic[V]):
         until: from then on it has to be loaded before it is used.
         end: from then on it is not used, even if nobody can be asked.
         failing: nobody could be asked the last time.
+        due: when the attempt behind a failed one is to be made.
     """
 
     value: V
@@ -57,6 +58,7 @@ class Entry(Generic[V]):
     until: float
     end: float
     failing: bool = False
+    due: float = 0.0
 
     @property
     def age(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 import uuid
@@ -232,15 +233,17 @@ class ReadSide:
         """Find a schema, or refuse it; the error that it was refused with."""
         if name in self._by_id or name in self._by_guid:
             return None
+        subject = None
         try:
             if None in away:
                 raise away[None]
-            lane = self._lane(name)
+            subject, known = self._subject()
+            lane = self._lane(name, subject, known)
         except CsfleError as error:
-            self._refused[name] = error
-            subject = f"{self._topic}-{self._part}"
-            self._note(error, None, away, self._registry.refused_until(name, subject))
-            return error
+            until = None if subject is None else self._registry.refused_until(name, subject)
+            refused = self._refused[name] = copy.copy(error)  # without its frames, which hold the batch
+            self._note(refused, None, away, until)
+            return refused
         self.lanes.append(lane)
         if isinstance(name, bytes):
             self._by_guid[name] = len(self.lanes) - 1
@@ -248,17 +251,21 @@ class ReadSide:
             self._by_id[name] = len(self.lanes) - 1
         return None
 
-    def _lane(self, name: int | bytes) -> Lane:
-        registry, topic, part = self._registry, self._topic, self._part
+    def _subject(self) -> tuple[str, bool]:
+        """The subject to look schemas up with, and whether it is theirs."""
         try:
-            (subject, renew), known = registry.subject_until(topic, part), True
-            self.fresh_until = min(self.fresh_until, renew)
+            subject, renew = self._registry.subject_until(self._topic, self._part)
         except ConfigError as error:
             if error.code != "bad_strategy":
                 raise
             # A strategy by record name has no subject before the schema is known, and the registry
             # takes any.
-            subject, known = f"{topic}-{part}", False
+            return f"{self._topic}-{self._part}", False
+        self.fresh_until = min(self.fresh_until, renew)
+        return subject, True
+
+    def _lane(self, name: int | bytes, subject: str, known: bool) -> Lane:
+        registry, topic, part = self._registry, self._topic, self._part
         if isinstance(name, bytes):
             version = registry.by_guid(name, subject)
         else:
@@ -285,12 +292,12 @@ class ReadSide:
             key, renew, _, _ = self._keys.reader_key(settled, subject, number)
             deks.loaded[version] = key.cipher
         except CsfleError as error:
-            deks.refused[version] = error
+            refused = deks.refused[version] = copy.copy(error)  # without its frames, which hold the batch
             until = self._keys.reader_refused_until(settled, subject, number)
-            self._note(error, settled.kek_name, away, until)
-            if error.code == "unknown_dek_version":
+            self._note(refused, settled.kek_name, away, until)
+            if refused.code == "unknown_dek_version":
                 deks.latest = self._keys.latest_known(settled, subject)
-            return error
+            return refused
         self.fresh_until = min(self.fresh_until, renew)
         return None
 

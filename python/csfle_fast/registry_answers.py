@@ -6,7 +6,9 @@ letter, and tags that no rule knows leave their fields in plaintext; so whatever
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from confluent_kafka.schema_registry import Metadata, RegisteredSchema, Rule, RuleSet, Schema
 from confluent_kafka.schema_registry.common.schema_registry_client import SchemaReference
@@ -27,7 +29,7 @@ def check_registered(found: RegisteredSchema, what: str) -> None:
     """
     if not is_number(found.schema_id):
         raise bad_answer(what, "no schema id")
-    if not _is_text(found.guid):
+    if not (found.guid is None or _is_guid(found.guid)):
         raise bad_answer(what, "guid is odd")
     if not (found.version is None or is_number(found.version)):
         raise bad_answer(what, "version is odd")
@@ -45,7 +47,7 @@ def check_schema(schema: Schema, what: str) -> None:
         raise bad_answer(what, f"{odd} is odd")
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int]:
     """Whether it can be a schema id or a version number."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
 
@@ -95,6 +97,13 @@ def _is_well_formed(rule: Rule) -> bool:
         and isinstance(params, dict)
         and (rule.disabled is None or isinstance(rule.disabled, bool))
     )
+
+
+def _is_guid(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(uuid.UUID(value))
+    except ValueError:
+        return False
 
 
 def _is_text(value: object) -> bool:

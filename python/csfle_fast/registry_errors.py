@@ -92,8 +92,9 @@ def registry_error(error: Exception, what: str, needs: Binding | None = None) ->
         return RegistryError(code, message)
     if isinstance(error, OAuthTokenError):
         return RegistryError("unauthorized", f"{what}: no token for the registry could be obtained")
-    if isinstance(error, ValueError | TypeError | LookupError | AttributeError):
-        # Raised while the client takes an answer apart: not JSON, an unknown rule mode, a list for a dict.
+    if isinstance(error, ValueError | TypeError | LookupError | AttributeError | RecursionError):
+        # Raised while the client takes an answer apart: not JSON, an unknown rule mode, a list for a dict,
+        # more levels than Python has.
         return bad_answer(what, type(error).__name__)
     return RegistryError("unreachable", f"{what}: the registry cannot be reached ({type(error).__name__})")
 

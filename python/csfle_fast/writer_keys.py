@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,10 +23,11 @@ __all__ = ["WriterKey", "WriterKeys"]
 
 _logger = logging.getLogger(__name__)
 
-_MS_PER_DAY = 86_400_000
+_SEC_PER_DAY = 86_400
+_MS_PER_DAY = 1000 * _SEC_PER_DAY
 #: A writer that could not replace an expired DEK uses it and tries again after so many seconds.
 _RETRY_AFTER_SEC = 10.0
-#: By so much the registry's clock may differ from ours before a DEK's age is measured by its clock.
+#: By so much the registry's clock may differ from ours before that is told.
 _MOST_SKEW_MS = 3_600_000
 
 
@@ -74,8 +77,9 @@ class WriterKeys:
         self._settings = settings
         self._clock = clock
         self._wall = wall
-        #: How far the registry's clock is behind ours, as the DEK told that it made last.
-        self._behind_ms = 0
+        #: The newest DEK version of each key that was made here, and when, by ``clock``.
+        self._made: OrderedDict[DekId, tuple[int, float]] = OrderedDict()
+        self._lock = threading.Lock()
         self._cache: LoadingCache[DekId, WriterKey] = LoadingCache(
             size=settings.dek_cache_size,
             ttl=settings.dek_cache_ttl_sec,
@@ -124,6 +128,7 @@ class WriterKeys:
 
     def reset_locks(self) -> None:
         """To be called in a forked child."""
+        self._lock = threading.Lock()
         self._cache.reset_locks()
 
     def close(self) -> None:
@@ -137,10 +142,11 @@ class WriterKeys:
         """The newest DEK of a rotating rule, else version 1; made anew if missing, expired or ``spent``."""
         kek = self._keks.lease(rule, subject, writing=True)
         dek = self._find(rule, subject)
-        if dek is None or self._is_expired(rule, dek) or dek.version <= spent:
+        if dek is None or self._left_sec(rule, subject, dek) <= 0 or dek.version <= spent:
             dek = self._next(kek.value, rule, subject, dek, spent)
-        provisional = self._is_expired(rule, dek)
-        use_until = self._use_until(rule, dek, provisional)
+        left = self._left_sec(rule, subject, dek)
+        provisional = left <= 0
+        use_until = self._clock() + (_RETRY_AFTER_SEC if provisional else left)
         return WriterKey(
             cipher=self._deks.sealer(kek.value, subject, dek, strict=self._is_strict(rule)),
             limits=Limits(min(kek.until, use_until), kek.end),
@@ -164,7 +170,7 @@ class WriterKeys:
             )  # fmt: skip
             return old
         if made is not None:
-            self._compare_clocks(kek, subject, made)
+            self._note_made(kek, rule, subject, made)
         else:
             # Somebody else was first, and theirs is the key. The registry is asked anew: an answer
             # from before is the very DEK that was found too old.
@@ -177,34 +183,31 @@ class WriterKeys:
             )
         return made
 
-    def _compare_clocks(self, kek: Kek, subject: str, made: Dek) -> None:
-        """What was made a moment ago tells the time of the registry: no DEK is born past its age."""
-        behind_ms = self._now_ms() - made.created_ms
-        self._behind_ms = behind_ms if abs(behind_ms) > _MOST_SKEW_MS else 0
-        if self._behind_ms:
+    def _note_made(self, kek: Kek, rule: EncryptRule, subject: str, made: Dek) -> None:
+        """Its age counts from now, by our own clock, whatever the registry dates it."""
+        wanted = DekId.of(rule, subject, rule.expiry_days)
+        with self._lock:
+            self._made[wanted] = (made.version, self._clock())
+            self._made.move_to_end(wanted)
+            while len(self._made) > self._settings.dek_cache_size:
+                self._made.popitem(last=False)
+        behind_ms = self._wall() * 1000 - made.created_ms
+        if rule.rotated and abs(behind_ms) > _MOST_SKEW_MS:
             _logger.warning(
                 "Kek:%s, subject %s: the registry dates DEK version %d, made this moment, %.1f days back; "
-                "DEKs rotate by the registry's clock",
+                "other writers take its age from that",
                 kek.name, subject, made.version, behind_ms / _MS_PER_DAY,
             )  # fmt: skip
 
-    def _now_ms(self) -> int:
-        return int(self._wall() * 1000)
-
-    def _age_ms(self, dek: Dek) -> int:
-        return self._now_ms() - self._behind_ms - dek.created_ms
-
-    def _is_expired(self, rule: EncryptRule, dek: Dek) -> bool:
-        return rule.rotated and self._age_ms(dek) // _MS_PER_DAY >= rule.expiry_days
+    def _left_sec(self, rule: EncryptRule, subject: str, dek: Dek) -> float:
+        """Seconds until a DEK is as many whole days old as its rule lets it be; 0 or less: it is."""
+        if not rule.rotated:
+            return float("inf")
+        version, made = self._made.get(DekId.of(rule, subject, rule.expiry_days), (0, 0.0))
+        age = self._clock() - made if version == dek.version else self._wall() - dek.created_ms / 1000
+        return rule.expiry_days * _SEC_PER_DAY - age
 
     def _is_strict(self, rule: EncryptRule) -> bool:
         """Whether rows that the budget has no room for are held back."""
         action = self._settings.dek_max_seals_action
         return action == "error" or (action == "rotate" and rule.rotated)
-
-    def _use_until(self, rule: EncryptRule, dek: Dek, provisional: bool) -> float:
-        if not rule.rotated:
-            return float("inf")
-        if provisional:
-            return self._clock() + _RETRY_AFTER_SEC
-        return self._clock() + (rule.expiry_days * _MS_PER_DAY - self._age_ms(dek)) / 1000

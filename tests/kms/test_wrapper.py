@@ -205,6 +205,14 @@ def test_a_call_that_waits_to_be_repeated_is_given_up_at_the_close(driver: Regio
     assert driver.open == 0
 
 
+def test_behind_the_close_no_alternate_key_is_tried(driver: Regional) -> None:
+    ours = wrapper({"kms.max.attempts": 10, "encrypt.alternate.kms.key.ids": "us,asia"})
+    ours.close()
+    with pytest.raises(KmsError, match="closed") as caught:
+        ours.wrap(kek("busy-99"), b"proto")
+    assert (caught.value.code, ours.calls, len(driver.made)) == ("engine_closed", 1, 1)
+
+
 def test_that_it_is_closed_outlives_a_fork(driver: Regional) -> None:
     ours = wrapper({"kms.max.attempts": 10})
     ours.close()
@@ -214,6 +222,7 @@ def test_that_it_is_closed_outlives_a_fork(driver: Regional) -> None:
     assert ours.calls == 1
 
 
+@pytest.mark.usefixtures("driver")
 def test_a_key_that_could_not_be_wrapped_is_not_held_by_what_was_raised() -> None:
     proto = bytes(bytearray(b"a key of its own"))
     holders = sys.getrefcount(proto)

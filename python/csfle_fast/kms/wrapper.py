@@ -17,6 +17,7 @@ __all__ = ["DekWrapper"]
 
 _logger = logging.getLogger(__name__)
 
+_CLOSED = "engine_closed"
 _ALTERNATE_IDS = "encrypt.alternate.kms.key.ids"
 
 
@@ -79,16 +80,21 @@ class DekWrapper:
         Of the failures the last counts; but one that could not be asked counts more than any that refused,
         because a DEK is wrapped with one of them only, and the others always refuse it.
         """
-        # Without what was raised, whose traceback would hold on to the DEK for as long as this frame lives.
         failures: list[KmsError] = []
         for key_id in (kek.kms_key_id, *self._alternate_ids(kek)):
             try:
                 return self._try_one(kek, key_id, call)
             except KmsError as error:
                 failures.append(KmsError(error.code, error.message, error.retry_after))
+                # Its frames hold the DEK, and tenacity's hold the error: only the collector would end that.
+                error.__traceback__ = None
             except Exception as error:  # noqa: BLE001 - a driver may raise what its SDK raises
                 failures.append(KmsError("kms_failed", f"{kek.kms_type} failed ({type(error).__name__})"))
+                error.__traceback__ = None
             code = failures[-1].code
+            if code == _CLOSED:
+                failures = failures[-1:]
+                break
             _logger.warning("Kek:%s: %s with key id %s failed (%s)", kek.name, operation, key_id, code)
         failure = next((one for one in failures if one.code in OUTAGE_CODES), failures[-1])
         # Raised out here, so that the SDK's exception, which may quote what was sent, does not hang on it.
@@ -109,7 +115,7 @@ class DekWrapper:
 
     def _pause(self, seconds: float) -> None:
         if self._closing.wait(seconds):
-            raise KmsError("engine_closed", "the Engine was closed before the KMS could be asked again")
+            raise KmsError(_CLOSED, "the Engine was closed before the KMS could be asked again")
 
     def _alternate_ids(self, kek: Kek) -> list[str]:
         listed = kek.kms_props.get(_ALTERNATE_IDS) or self._conf.get(_ALTERNATE_IDS) or ""
