@@ -138,7 +138,7 @@ pub enum KeyError {
     #[error("the DEK algorithm is none of AES128_GCM, AES256_GCM, AES256_SIV")]
     UnknownAlgorithm,
     /// The provider's name is unknown.
-    #[error("the crypto provider is none of auto, ring")]
+    #[error("the crypto provider is none of auto, ring, many")]
     UnknownProvider,
     /// The unwrapped bytes are not a Tink key proto of the algorithm.
     #[error("the unwrapped DEK is not a Tink key proto of its algorithm")]

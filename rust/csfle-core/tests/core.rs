@@ -3,6 +3,8 @@
 // clippy.toml allows these in `#[test]` functions; what those call together is test code too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "core/agreement.rs"]
+mod agreement;
 #[path = "core/batch.rs"]
 mod batch;
 #[path = "core/batch_budget.rs"]
@@ -39,6 +41,12 @@ mod framing;
 mod inheritance;
 #[path = "core/kit/mod.rs"]
 mod kit;
+#[path = "core/many.rs"]
+mod many;
+#[path = "core/many_lengths.rs"]
+mod many_lengths;
+#[path = "core/many_wiped.rs"]
+mod many_wiped;
 #[path = "core/names.rs"]
 mod names;
 #[path = "core/nonces.rs"]
@@ -47,6 +55,8 @@ mod nonces;
 mod outline;
 #[path = "core/parallel.rs"]
 mod parallel;
+#[path = "core/provider.rs"]
+mod provider;
 #[path = "core/random_schemas.rs"]
 mod random_schemas;
 #[path = "core/resolve.rs"]

@@ -4,15 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Algorithm, Budget, Need, Nonces, Provider, Reserved, Sealer, Seals, Slot, tink};
+use super::{Algorithm, Budget, Need, Nonces, Prepared, Provider, Reserved, Seals, Slot, tink};
 use crate::error::{Code, KeyError};
 
 /// A prepared DEK version. Gives no way to read the key back.
 pub struct Cipher {
     algorithm: Algorithm,
     version: i32,
-    provider: &'static str,
-    sealer: Box<dyn Sealer>,
+    prepared: Prepared,
     seals: Arc<Seals>,
     budget: Budget,
     exhausted: AtomicBool,
@@ -28,17 +27,21 @@ impl Cipher {
         provider: Provider,
     ) -> Result<Self, KeyError> {
         let key = tink::parse(algorithm, key_proto)?;
-        let (sealer, provider) = provider.prepare(algorithm, key)?;
-        Ok(Self {
+        Ok(Self::of(algorithm, version, provider.prepare(algorithm, key)?))
+    }
+
+    /// The same of a key that is ready. Public so that tests can have one by a provider that this
+    /// machine would not take.
+    pub fn of(algorithm: Algorithm, version: i32, prepared: Prepared) -> Self {
+        Self {
             algorithm,
             version,
-            provider,
-            sealer,
+            prepared,
             seals: Arc::default(),
             budget: Budget::Unlimited,
             exhausted: AtomicBool::new(false),
             passed: AtomicBool::new(false),
-        })
+        }
     }
 
     /// The same, counting in `seals`, which others may share, under a budget: a DEK version's count
@@ -60,7 +63,12 @@ impl Cipher {
 
     /// Who does the work.
     pub fn provider(&self) -> &'static str {
-        self.provider
+        self.prepared.provider
+    }
+
+    /// Whether that is not who was asked for: this machine cannot run it, or it failed its check.
+    pub fn fell_back(&self) -> bool {
+        self.prepared.fell_back
     }
 
     /// What was sealed so far; reserved before, so never too low. One with every cipher of the key.
@@ -104,14 +112,14 @@ impl Cipher {
 
     /// Seals every slot of `buffer` in place; they have been reserved.
     pub fn seal(&self, buffer: &mut [u8], slots: &[Slot], nonces: &mut Nonces) -> Result<(), Code> {
-        self.sealer.seal(buffer, slots, nonces)
+        self.prepared.sealer.seal(buffer, slots, nonces)
     }
 
     /// Opens every slot of `buffer` in place; `opened` tells of each whether it did.
     pub fn open(&self, buffer: &mut [u8], slots: &[Slot], opened: &mut Vec<bool>) {
         opened.clear();
         opened.resize(slots.len(), false);
-        self.sealer.open(buffer, slots, opened);
+        self.prepared.sealer.open(buffer, slots, opened);
     }
 }
 

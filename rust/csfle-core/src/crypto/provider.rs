@@ -1,5 +1,7 @@
-//! One trait over many values, so that a provider can group them.
+//! One trait over many values, so that a provider can group them; and who provides.
 
+use super::agreement::agree;
+use super::many::Many;
 use super::nonces::Nonces;
 use super::{Algorithm, ring, siv};
 use crate::error::{Code, KeyError};
@@ -40,6 +42,18 @@ pub enum Provider {
     Auto,
     /// ring.
     Ring,
+    /// Short values many at once, longer ones by ring. Needs a processor with instructions for AES.
+    Many,
+}
+
+/// A key made ready, and by whom.
+pub struct Prepared {
+    /// What seals and opens.
+    pub sealer: Box<dyn Sealer>,
+    /// The name of the code behind it.
+    pub provider: &'static str,
+    /// Whether it stands in for what was asked for and could not be had, or failed its check.
+    pub fell_back: bool,
 }
 
 impl Provider {
@@ -48,21 +62,45 @@ impl Provider {
         match name {
             "auto" => Ok(Self::Auto),
             "ring" => Ok(Self::Ring),
+            "many" => Ok(Self::Many),
             _ => Err(KeyError::UnknownProvider),
         }
     }
 
-    /// Makes a key ready; gives the name of the code that will use it too.
-    pub(super) fn prepare(
-        self,
-        algorithm: Algorithm,
-        key: &[u8],
-    ) -> Result<(Box<dyn Sealer>, &'static str), KeyError> {
-        match (algorithm, self) {
-            (Algorithm::Aes128Gcm | Algorithm::Aes256Gcm, Self::Auto | Self::Ring) => {
-                Ok((Box::new(ring::Gcm::new(algorithm, key)?), "ring"))
+    /// Makes a key ready.
+    pub fn prepare(self, algorithm: Algorithm, key: &[u8]) -> Result<Prepared, KeyError> {
+        if algorithm == Algorithm::Aes256Siv {
+            return Ok(Prepared::of(Box::new(siv::Siv::new(key)?), "aes-siv"));
+        }
+        let ring = Box::new(ring::Gcm::new(algorithm, key)?);
+        // Without its instructions AES is slow, and ring then does what can be done.
+        match (self, aes::hardware_accelerated()) {
+            (Self::Ring, _) | (Self::Auto, false) => Ok(Prepared::of(ring, "ring")),
+            (Self::Many, false) => Ok(Prepared { fell_back: true, ..Prepared::of(ring, "ring") }),
+            (Self::Auto | Self::Many, true) => {
+                Ok(Prepared::checked(Box::new(Many::new(algorithm, key)?), ring))
             }
-            (Algorithm::Aes256Siv, _) => Ok((Box::new(siv::Siv::new(key)?), "aes-siv")),
+        }
+    }
+
+    /// Whether `Auto` takes [`Many`] here, if a key passes its check.
+    pub fn has_many() -> bool {
+        aes::hardware_accelerated()
+    }
+}
+
+impl Prepared {
+    fn of(sealer: Box<dyn Sealer>, provider: &'static str) -> Self {
+        Self { sealer, provider, fell_back: false }
+    }
+
+    /// `many` where it agrees with ring about their key, else ring. Public so that a test can hand in
+    /// one that does not.
+    pub fn checked(many: Box<dyn Sealer>, ring: Box<dyn Sealer>) -> Self {
+        if agree(&*many, &*ring) {
+            Self::of(many, "many")
+        } else {
+            Self { fell_back: true, ..Self::of(ring, "ring") }
         }
     }
 }

@@ -7,7 +7,8 @@ use super::nonces::{NONCE, Nonces};
 use super::{Algorithm, Sealer, Slot};
 use crate::error::{Code, KeyError};
 
-const TAG: usize = 16;
+/// Bytes of a tag.
+pub(super) const TAG: usize = 16;
 
 /// A key with its schedule. `LessSafe` because the nonces are ours: see [`Nonces`].
 pub(super) struct Gcm(LessSafeKey);

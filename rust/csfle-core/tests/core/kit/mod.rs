@@ -1,8 +1,10 @@
 //! What the tests share: schemas, bodies, plans, keys and batches in few words.
 
 pub mod bodies;
+pub mod gcm;
 pub mod lanes;
 pub mod plans;
+pub mod providers;
 pub mod random;
 
 use std::path::PathBuf;

@@ -147,6 +147,11 @@ impl Choices {
         self.below(count as u64).try_into().unwrap()
     }
 
+    /// Any byte.
+    pub fn byte(&mut self) -> u8 {
+        self.below(256).try_into().unwrap()
+    }
+
     fn length(&mut self) -> usize {
         let most = [1, 8, 40, 200][usize::try_from(self.below(4)).unwrap()];
         self.below(most).try_into().unwrap()
