@@ -1,12 +1,16 @@
-"""What the whole suite shares: how missing servers are treated, and hypothesis without a clock."""
+"""What the whole suite shares: how missing servers are treated, hypothesis without a clock, --provider."""
 
 from __future__ import annotations
 
 import os
-from typing import NoReturn
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
+
+from csfle_fast import deks
+from csfle_fast._core import Cipher
 
 pytest_plugins = ["services.fixtures"]
 
@@ -47,6 +51,26 @@ _SERVICES = pytest.StashKey[Services]()
 def services(pytestconfig: pytest.Config) -> Services:
     """For tests and fixtures that need a server which the suite does not bring."""
     return pytestconfig.stash[_SERVICES]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--provider", choices=("ring", "many"), help="who seals and opens AES-GCM values where no test says"
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def provider(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Engines of this process take the provider of the command line where theirs is auto."""
+    chosen = pytestconfig.getoption("--provider")
+
+    def cipher(algorithm: str, proto: bytes, *, provider: str, **more: Any) -> Cipher:
+        return Cipher(algorithm, proto, provider=chosen if provider == "auto" else provider, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if chosen is not None:
+            patch.setattr(deks, "Cipher", cipher)
+        yield
 
 
 def pytest_configure(config: pytest.Config) -> None:

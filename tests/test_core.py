@@ -123,7 +123,15 @@ class TestOpaque:
         with pytest.raises(KeyServiceError) as caught:
             cipher(provider="openssl")
         assert caught.value.code == "unknown_provider"
-        assert cipher(provider="ring").provider == "ring"
+
+    @pytest.mark.parametrize("algorithm", KEYS)
+    def test_a_cipher_says_who_does_the_work(self, algorithm: str) -> None:
+        best = build_info()["default_provider"]
+        expected = {"ring": "ring", "many": best, "auto": best}
+        for provider, name in expected.items():
+            one = cipher(algorithm, provider=provider)
+            assert one.provider == ("aes-siv" if algorithm == "AES256_SIV" else name)
+            assert one.fell_back == (provider == "many" and one.provider == "ring")
 
     @pytest.mark.parametrize("algorithm", KEYS)
     def test_fresh_keys_are_whole_and_differ(self, algorithm: str) -> None:
@@ -139,6 +147,8 @@ class TestBuild:
         assert info == csfle_fast.build_info()
         assert {"version", "profile", "target"} <= set(info)
         assert csfle_fast.__version__ == info["version"]
+        assert info["default_provider"] == info["aes_gcm"][0]
+        assert "ring" in info["aes_gcm"]
         assert info["profile"] == "release"  # another warns on import, which ends this suite at once
 
     def test_row_codes_are_names_with_sentences(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -93,6 +94,18 @@ def test_another_key_or_version_or_subject_is_counted_for_itself(key_world: KeyW
         ours.sealer(OURS, "other-value", dek(wrapped()), strict=False),
     ]
     assert [other.sealed for other in others] == [0, 0, 0]
+
+
+def test_keys_that_another_provider_had_to_take_are_counted(
+    key_world: KeyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = deks(key_world)
+    ours.opener(OURS, SUBJECT, dek(wrapped()))
+    assert ours.fallbacks == 0
+    monkeypatch.setattr("csfle_fast.deks.Cipher", lambda *_, **__: SimpleNamespace(fell_back=True))
+    ours.opener(OURS, SUBJECT, dek(wrapped()))
+    ours.sealer(OURS, SUBJECT, dek(wrapped()), strict=False)
+    assert ours.fallbacks == 2
 
 
 def test_openers_take_no_room_among_the_counts(key_world: KeyWorld) -> None:

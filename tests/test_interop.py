@@ -58,15 +58,19 @@ class Stage:
 
 
 @pytest.fixture(params=datasets.NAMES, scope="module")
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    data = datasets.load(request.param)
+def data(request: pytest.FixtureRequest) -> Dataset:
+    return datasets.load(request.param)
+
+
+@pytest.fixture(params=["ring", "many"], scope="module")
+def stage(data: Dataset, request: pytest.FixtureRequest) -> Iterator[Stage]:
     with ExitStack() as stack:
         world = World(stack.enter_context(DevRegistry(secret=SECRET)), stack)
         payload = {"schema": data.schema, "metadata": data.metadata, "ruleSet": data.rule_set}
         registered = world.http.store.register(f"{data.name}-value", payload)
         theirs = Incumbent(world.client(), data.name)
         stack.callback(theirs.close)
-        yield Stage(data, world, world.engine(), theirs, registered.id)
+        yield Stage(data, world, world.engine({"crypto.provider": request.param}), theirs, registered.id)
 
 
 class TestEverySet:

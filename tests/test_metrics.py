@@ -70,6 +70,7 @@ def test_they_count(world: World) -> None:
         "failures_bridged": 0,
         "dek_registry_requests": found["dek_registry_requests"],
         "kms_calls": found["kms_calls"],
+        "provider_fallbacks": 0,
         "keks_created": 1,
         "deks_created": 1,
     }

@@ -53,11 +53,12 @@ def http() -> Iterator[DevRegistry]:
         yield registry
 
 
-@pytest.fixture(scope="module")
-def reader(http: DevRegistry) -> Iterator[Engine]:
+@pytest.fixture(scope="module", params=["ring", "many"])
+def reader(http: DevRegistry, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    conf = CONF | {"crypto.provider": request.param}
     with (
         SchemaRegistryClient({"url": http.url}) as client,
-        Engine(client, rule_conf={"secret": "mysecret"}, conf=CONF) as engine,
+        Engine(client, rule_conf={"secret": "mysecret"}, conf=conf) as engine,
     ):
         yield engine
 

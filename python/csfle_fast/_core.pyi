@@ -104,7 +104,11 @@ class Cipher:
     def version(self) -> int: ...
     @property
     def provider(self) -> str:
-        """Who does the work: ``ring`` or ``aes-siv``."""
+        """Who does the work: ``many``, ``ring`` or ``aes-siv``."""
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether that is not who was asked for: it failed its check, or cannot run on this machine."""
 
     @property
     def sealed(self) -> int:

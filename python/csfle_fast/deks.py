@@ -62,12 +62,18 @@ class Deks:
         self._max_seals = settings.seal_budget
         self._counts = SealCounts()
         self._created = 0
+        self._fallbacks = 0
         self._lock = threading.Lock()
 
     @property
     def created(self) -> int:
         """DEK versions registered so far."""
         return self._created
+
+    @property
+    def fallbacks(self) -> int:
+        """Keys that ring works with so far where another provider was to."""
+        return self._fallbacks
 
     def find(self, rule: EncryptRule, subject: str, version: int, *, deleted: bool) -> Dek | None:
         """A DEK version of a rule, or the newest one; soft-deleted ones only with ``deleted``.
@@ -142,11 +148,16 @@ class Deks:
 
     def _cipher(self, kek: Kek, subject: str, dek: Dek, proto: bytes, **budget: Any) -> Cipher:
         try:
-            return Cipher(dek.algorithm, proto, version=dek.version, provider=self._provider, **budget)
+            cipher = Cipher(dek.algorithm, proto, version=dek.version, provider=self._provider, **budget)
         except KeyServiceError as error:
             failure = KeyServiceError(
                 error.code, f"Kek:{kek.name}, subject {subject}, DEK version {dek.version}: {error.message}"
             )
+        else:
+            if cipher.fell_back:
+                with self._lock:
+                    self._fallbacks += 1
+            return cipher
         try:
             raise failure
         finally:

@@ -178,6 +178,7 @@ class KeyService:
         return {
             "keks_created": self._keks.created,
             "deks_created": self._deks.created,
+            "provider_fallbacks": self._deks.fallbacks,
             "kms_calls": self._wrapper.calls,
             "dek_registry_requests": self._registry.requests,
             "key_cache_hits": self._writers.hits + self._readers.hits,

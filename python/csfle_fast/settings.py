@@ -163,9 +163,11 @@ SETTINGS: tuple[Setting, ...] = (
         _one_of("own", "java", "refuse"),
     ),
     Setting(
-        "crypto.provider", "auto or ring", "auto",
-        "Who seals and opens AES-GCM values; auto takes the fastest that this processor can run.",
-        _one_of("auto", "ring"),
+        "crypto.provider", "auto, ring or many", "auto",
+        "Who seals and opens AES-GCM values: ring = that library, one by one; many = short values many at "
+        "once, longer ones and processors without instructions for AES by ring; auto = the fastest here, now "
+        "many. A key that many fails its check on is left to ring and counted (provider_fallbacks).",
+        _one_of("auto", "ring", "many"),
     ),
     Setting(
         "kek.cache.ttl.sec", "seconds, 0 to 86400", 300.0,

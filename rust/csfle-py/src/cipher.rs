@@ -82,6 +82,12 @@ impl Cipher {
         self.0.provider()
     }
 
+    /// Whether that is not who was asked for.
+    #[getter]
+    fn fell_back(&self) -> bool {
+        self.0.fell_back()
+    }
+
     /// Values sealed so far, as its `Seals` counts them.
     #[getter]
     fn sealed(&self) -> u64 {

@@ -10,6 +10,7 @@ mod reader;
 mod schema;
 mod writer;
 
+use csfle_core::crypto::Provider;
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -43,16 +44,17 @@ mod _core {
     }
 }
 
-/// How this build was made: version, profile, target, and who does the cryptography.
+/// How this build was made: version, profile, target, and who does the cryptography on this machine.
 #[pyfunction]
 fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let info = PyDict::new(py);
     info.set_item("version", env!("CARGO_PKG_VERSION"))?;
     info.set_item("profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
     info.set_item("target", format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS))?;
-    info.set_item("aes_gcm", ["ring"])?;
+    let providers: &[&str] = if Provider::has_many() { &["many", "ring"] } else { &["ring"] };
+    info.set_item("aes_gcm", providers)?;
     info.set_item("aes_siv", ["aes-siv"])?;
-    info.set_item("default_provider", "ring")?;
+    info.set_item("default_provider", providers[0])?;
     Ok(info)
 }
 

@@ -16,6 +16,7 @@
 //! can be read and written whole.
 
 use std::slice;
+use std::sync::Arc;
 
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128Enc, Aes256Enc};
@@ -26,7 +27,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, optimization_barrier};
 
 use super::nonces::{NONCE, Nonces};
-use super::ring::{self, TAG};
+use super::ring::TAG;
 use super::{Algorithm, Sealer, Slot};
 use crate::error::{Code, KeyError};
 
@@ -44,25 +45,25 @@ const FEW: usize = 16;
 
 type Block = [u8; BLOCK];
 
-/// A key made ready for many short values; longer ones go to ring.
+/// A key made ready for many short values; longer ones go to another sealer of it.
 ///
 /// [`Provider`](super::Provider) gives it out only on processors with instructions for AES, and once it
 /// was found to agree with ring. It is public so that tests can drive it on any machine.
 pub struct Many {
     aes: Aes,
     ghash: Ghash,
-    long: ring::Gcm,
+    long: Arc<dyn Sealer>,
 }
 
 impl Many {
-    /// Makes a key ready, whatever the processor.
-    pub fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, KeyError> {
+    /// Makes a key ready, whatever the processor. `long` has the same key.
+    pub fn new(algorithm: Algorithm, key: &[u8], long: Arc<dyn Sealer>) -> Result<Self, KeyError> {
         let aes = Aes::new(algorithm, key)?;
         let mut zeros = [[0; BLOCK]];
         aes.encrypt(&mut zeros);
         let ghash = Ghash::new(&zeros[0]);
         zeros.as_flattened_mut().zeroize();
-        Ok(Self { aes, ghash, long: ring::Gcm::new(algorithm, key)? })
+        Ok(Self { aes, ghash, long })
     }
 }
 

@@ -1,5 +1,7 @@
 //! One trait over many values, so that a provider can group them; and who provides.
 
+use std::sync::Arc;
+
 use super::agreement::agree;
 use super::many::Many;
 use super::nonces::Nonces;
@@ -49,7 +51,7 @@ pub enum Provider {
 /// A key made ready, and by whom.
 pub struct Prepared {
     /// What seals and opens.
-    pub sealer: Box<dyn Sealer>,
+    pub sealer: Arc<dyn Sealer>,
     /// The name of the code behind it.
     pub provider: &'static str,
     /// Whether it stands in for what was asked for and could not be had, or failed its check.
@@ -70,15 +72,15 @@ impl Provider {
     /// Makes a key ready.
     pub fn prepare(self, algorithm: Algorithm, key: &[u8]) -> Result<Prepared, KeyError> {
         if algorithm == Algorithm::Aes256Siv {
-            return Ok(Prepared::of(Box::new(siv::Siv::new(key)?), "aes-siv"));
+            return Ok(Prepared::of(Arc::new(siv::Siv::new(key)?), "aes-siv"));
         }
-        let ring = Box::new(ring::Gcm::new(algorithm, key)?);
+        let ring: Arc<dyn Sealer> = Arc::new(ring::Gcm::new(algorithm, key)?);
         // Without its instructions AES is slow, and ring then does what can be done.
         match (self, aes::hardware_accelerated()) {
             (Self::Ring, _) | (Self::Auto, false) => Ok(Prepared::of(ring, "ring")),
             (Self::Many, false) => Ok(Prepared { fell_back: true, ..Prepared::of(ring, "ring") }),
             (Self::Auto | Self::Many, true) => {
-                Ok(Prepared::checked(Box::new(Many::new(algorithm, key)?), ring))
+                Ok(Prepared::checked(Arc::new(Many::new(algorithm, key, ring.clone())?), ring))
             }
         }
     }
@@ -90,13 +92,13 @@ impl Provider {
 }
 
 impl Prepared {
-    fn of(sealer: Box<dyn Sealer>, provider: &'static str) -> Self {
+    fn of(sealer: Arc<dyn Sealer>, provider: &'static str) -> Self {
         Self { sealer, provider, fell_back: false }
     }
 
     /// `many` where it agrees with ring about their key, else ring. Public so that a test can hand in
     /// one that does not.
-    pub fn checked(many: Box<dyn Sealer>, ring: Box<dyn Sealer>) -> Self {
+    pub fn checked(many: Arc<dyn Sealer>, ring: Arc<dyn Sealer>) -> Self {
         if agree(&*many, &*ring) {
             Self::of(many, "many")
         } else {

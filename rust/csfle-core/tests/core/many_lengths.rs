@@ -1,5 +1,5 @@
 //! Every length up to 1,100 bytes and every batch of up to 200 values: the same bytes as ring and as
-//! RustCrypto's aes-gcm, both ways, and forged values refused.
+//! `RustCrypto`'s aes-gcm, both ways, and forged values refused.
 
 use crate::kit::gcm::{Batch, Oracles};
 use crate::kit::providers::GCM;

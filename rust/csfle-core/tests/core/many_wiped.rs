@@ -1,7 +1,7 @@
 //! A call leaves no key stream on the stack. The tests read their own memory through Linux's /proc.
 //!
 //! Without optimisation `aes` itself leaves copies of what it works on in groups of blocks, so these calls
-//! are of a few blocks; tests/test_wiped.py looks for whole groups in the module as it is shipped.
+//! are of a few blocks; `tests/test_wiped.py` looks for whole groups in the module as it is shipped.
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
@@ -10,7 +10,9 @@ use std::io::{Read, Seek, SeekFrom};
 
 use aes::Aes256Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use csfle_core::crypto::{Algorithm, Many, Nonces, Sealer, Slot};
+use csfle_core::crypto::{Algorithm, Nonces, Sealer, Slot};
+
+use crate::kit::providers::many;
 
 const KEY: [u8; 32] = [0x5A; 32];
 /// Two blocks of key stream, with that for the tag three: `aes` makes so few one by one.
@@ -21,9 +23,9 @@ const TEXT: usize = 32;
 fn far_below(levels: usize, run: &mut dyn FnMut()) {
     let room = black_box([0u8; 4096]);
     if levels == 0 {
-        run()
+        run();
     } else {
-        far_below(levels - 1, run)
+        far_below(levels - 1, run);
     }
     black_box(&room);
 }
@@ -83,7 +85,7 @@ fn a_secret_that_is_left_on_the_stack_is_found() {
 
 #[test]
 fn sealing_and_opening_leave_no_key_stream_there() {
-    let many = Many::new(Algorithm::Aes256Gcm, &KEY).unwrap();
+    let many = many(Algorithm::Aes256Gcm, &KEY);
     let slots = [Slot { start: 0, text: TEXT }];
     let (mut buffer, mut opened) = ([7; TEXT + 28], [false]);
     let sealing = stack_after(|| {

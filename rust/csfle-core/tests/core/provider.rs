@@ -1,5 +1,7 @@
 //! Who does the work, and what happens where it cannot be who was asked for.
 
+use std::sync::Arc;
+
 use csfle_core::crypto::{Algorithm, Cipher, Nonces, Prepared, Provider, Sealer, Slot};
 use csfle_core::error::{Code, KeyError};
 
@@ -41,7 +43,7 @@ fn a_cipher_says_who_does_the_work_and_whether_that_is_who_was_asked_for() {
 }
 
 /// Seals as ring does, but for one bit.
-struct Faulty(Box<dyn Sealer>);
+struct Faulty(Arc<dyn Sealer>);
 
 impl Sealer for Faulty {
     fn seal(&self, buffer: &mut [u8], slots: &[Slot], nonces: &mut Nonces) -> Result<(), Code> {
@@ -61,7 +63,7 @@ fn a_key_that_fails_its_check_is_worked_with_by_ring_and_says_so() {
         let ring = || Provider::Ring.prepare(algorithm, &vec![7; algorithm.key_len()]).unwrap().sealer;
         let good = Cipher::of(algorithm, 1, Prepared::checked(ring(), ring()));
         assert_eq!((good.provider(), good.fell_back()), ("many", false));
-        let cipher = Cipher::of(algorithm, 1, Prepared::checked(Box::new(Faulty(ring())), ring()));
+        let cipher = Cipher::of(algorithm, 1, Prepared::checked(Arc::new(Faulty(ring())), ring()));
         assert_eq!((cipher.provider(), cipher.fell_back()), ("ring", true));
 
         // And it is ring, not the one that failed.

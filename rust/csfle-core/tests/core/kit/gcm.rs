@@ -5,6 +5,7 @@ use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use csfle_core::crypto::{Algorithm, Many, Nonces, Sealer, Slot};
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
+use super::providers::many;
 use super::random::Choices;
 
 const NONCE: usize = 12;
@@ -32,7 +33,7 @@ impl Oracles {
             _ => (&AES_256_GCM, RustCrypto::Aes256(Aes256Gcm::new_from_slice(&key).unwrap().into())),
         };
         let ring = LessSafeKey::new(UnboundKey::new(unbound, &key).unwrap());
-        Self { many: Many::new(algorithm, &key).unwrap(), ring, rust_crypto }
+        Self { many: many(algorithm, &key), ring, rust_crypto }
     }
 
     fn by_ring(&self, nonce: [u8; NONCE], text: &[u8]) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! A key made ready by each code that there is for its algorithm, whatever this machine would take.
 
+use std::sync::Arc;
+
 use csfle_core::crypto::{Algorithm, Cipher, Many, Prepared, Provider};
 
 use super::lanes::{ALGORITHMS, proto};
@@ -8,9 +10,9 @@ use super::lanes::{ALGORITHMS, proto};
 pub const GCM: [Algorithm; 2] = [Algorithm::Aes128Gcm, Algorithm::Aes256Gcm];
 
 /// `many` without a check and on any machine.
-pub fn many(algorithm: Algorithm, key: &[u8]) -> Prepared {
-    let sealer = Box::new(Many::new(algorithm, key).unwrap());
-    Prepared { sealer, provider: "many", fell_back: false }
+pub fn many(algorithm: Algorithm, key: &[u8]) -> Many {
+    let ring = Provider::Ring.prepare(algorithm, key).unwrap().sealer;
+    Many::new(algorithm, key, ring).unwrap()
 }
 
 /// A cipher by each provider, with this key and version.
@@ -19,7 +21,8 @@ pub fn ciphers_of(algorithm: Algorithm, key: &[u8], version: i32) -> Vec<Cipher>
     if algorithm == Algorithm::Aes256Siv {
         return vec![ring]; // it has one implementation, whatever is asked for
     }
-    vec![ring, Cipher::of(algorithm, version, many(algorithm, key))]
+    let many = Prepared { sealer: Arc::new(many(algorithm, key)), provider: "many", fell_back: false };
+    vec![ring, Cipher::of(algorithm, version, many)]
 }
 
 /// A cipher by each provider of each algorithm, with a key that is `seed` all over.
