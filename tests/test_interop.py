@@ -102,14 +102,14 @@ class TestEverySet:
         opened.raise_for_errors()
         assert opened.values == stage.data.bodies
 
-    @pytest.mark.parametrize("stage", BOTH_WAYS, indirect=True)
+    @pytest.mark.parametrize("data", BOTH_WAYS, indirect=True)
     def test_they_read_ours(self, stage: Stage) -> None:
         frames = stage.ours.serialize(stage.topic, stage.data.rows).values
         frames += stage.ours.encrypt(stage.topic, stage.data.bodies).values
         read = [stage.theirs.deserialize(frame) for frame in frames if frame is not None]
         assert read == stage.data.read_back * 2
 
-    @pytest.mark.parametrize("stage", BOTH_WAYS, indirect=True)
+    @pytest.mark.parametrize("data", BOTH_WAYS, indirect=True)
     def test_we_read_theirs(self, stage: Stage) -> None:
         rows = datasets.load.__wrapped__(stage.data.name).rows  # they write into the rows that they are given
         frames = [stage.theirs.serialize(row) for row in rows]
