@@ -1,6 +1,7 @@
-//! The core on packed bodies, and beside it the bare loop: draw a nonce, seal with the same cipher
+//! The core on packed bodies, and beside it the bare loop: draw a nonce, seal with ring (or aes-siv)
 //! and encode the same values, without any Avro. Prints one JSON document: nanoseconds a message,
-//! best round of each, in turns; `measure_ns` is the part of the core that only measures.
+//! best round of each, in turns; `measure_ns` is the part of the core that only measures, `open_ns` the
+//! way back, and those that begin with `ring_` are the same with all values sealed and opened by ring.
 //! Before any clock runs, one batch is sealed, opened again and compared.
 //!
 //! A workload's name as argument runs that one alone.
@@ -180,21 +181,57 @@ impl Bare {
     }
 }
 
-/// Seals and opens the batch once: the time of a result that is wrong means nothing.
-fn check(work: &Encryption<'_, PackedRows>, read: Lane, values: usize) {
-    let sealed = work.to_arenas();
-    let frames = PackedRows::of(&sealed);
-    let counts = sealed[0].1.counts;
-    assert_eq!(counts.sealed, u64::try_from(values).unwrap(), "values that were sealed");
-    let loaded = HashMap::from([(1, work.write.ciphers[0].clone())]);
-    let deks = vec![DekVersions { loaded, ..DekVersions::default() }];
-    let table = ReadTable {
-        lanes: vec![Arc::new(ReadLane { lane: Arc::new(read), deks })],
-        schemas: HashMap::from([(SchemaRef::Id(1), Ok(0))]),
-    };
-    let opening = Decryption { table: &table, rows: &frames, misses: 0, pool: work.pool, threads: 1 };
-    let bodies = PackedRows::of(&opening.to_arenas());
-    assert!(bodies.offsets == work.rows.offsets && bodies.buffer == work.rows.buffer, "the bodies come back");
+/// Both ways with one provider.
+struct Ways {
+    write: WriteLane,
+    read: ReadTable,
+    frames: PackedRows,
+    write_ns: f64,
+    read_ns: f64,
+}
+
+impl Ways {
+    /// Seals and opens the batch once: the time of a result that is wrong means nothing.
+    fn checked(cipher: Cipher, [write, read]: [Lane; 2], rows: &PackedRows, values: usize) -> Self {
+        let cipher = Arc::new(cipher);
+        let loaded = HashMap::from([(1, cipher.clone())]);
+        let deks = vec![DekVersions { loaded, ..DekVersions::default() }];
+        let frame = SchemaRef::Id(1).to_bytes();
+        let mut ways = Self {
+            write: WriteLane { lane: Arc::new(write), ciphers: vec![cipher], frame },
+            read: ReadTable {
+                lanes: vec![Arc::new(ReadLane { lane: Arc::new(read), deks })],
+                schemas: HashMap::from([(SchemaRef::Id(1), Ok(0))]),
+            },
+            frames: PackedRows { buffer: Vec::new(), offsets: vec![0] },
+            write_ns: f64::MAX,
+            read_ns: f64::MAX,
+        };
+        let pool = Pool::default();
+        let sealed = Encryption { write: &ways.write, rows, pool: &pool, threads: 1 }.to_arenas();
+        assert_eq!(sealed[0].1.counts.sealed, u64::try_from(values).unwrap(), "values that were sealed");
+        ways.frames = PackedRows::of(&sealed);
+        let bodies = PackedRows::of(&ways.reading(&pool).to_arenas());
+        assert!(bodies.offsets == rows.offsets && bodies.buffer == rows.buffer, "the bodies come back");
+        ways
+    }
+
+    fn reading<'a>(&'a self, pool: &'a Pool) -> Decryption<'a, PackedRows> {
+        Decryption { table: &self.read, rows: &self.frames, misses: 0, pool, threads: 1 }
+    }
+
+    fn run(&mut self, rows: &PackedRows, pool: &Pool) {
+        let ns = best(|| {
+            let arenas = Encryption { write: &self.write, rows, pool, threads: 1 }.to_arenas();
+            assert!(arenas.iter().all(|(_, outcome)| outcome.faults.is_empty()));
+            black_box(&arenas);
+        });
+        self.write_ns = self.write_ns.min(ns);
+        let ns = best(|| {
+            black_box(self.reading(pool).to_arenas());
+        });
+        self.read_ns = self.read_ns.min(ns);
+    }
 }
 
 fn best(mut work: impl FnMut()) -> f64 {
@@ -213,14 +250,13 @@ fn measure(workload: &Workload) -> Value {
         Lane::new(compile(&schema, &hits, options).unwrap(), vec![layer], 0)
     };
     let proto = generate_key_proto(workload.algorithm).unwrap();
-    let cipher = Arc::new(Cipher::new(workload.algorithm, &proto, 1, Provider::Auto).unwrap());
-    let frame = SchemaRef::Id(1).to_bytes();
-    let write = WriteLane { lane: Arc::new(lane(Mode::Write)), ciphers: vec![cipher], frame };
     let rows = PackedRows::new(&workload.bodies);
     let pool = Pool::default();
-    let work = Encryption { write: &write, rows: &rows, pool: &pool, threads: 1 };
     let (count, len) = workload.values;
-    check(&work, lane(Mode::Read), ROWS * count);
+    let mut providers = [Provider::Auto, Provider::Ring].map(|provider| {
+        let cipher = Cipher::new(workload.algorithm, &proto, 1, provider).unwrap();
+        Ways::checked(cipher, [Mode::Write, Mode::Read].map(lane), &rows, ROWS * count)
+    });
     let key = &proto[2..];
     let key = match workload.algorithm {
         Algorithm::Aes256Siv => Key::Siv(key.to_vec()),
@@ -228,20 +264,19 @@ fn measure(workload: &Workload) -> Value {
     };
     let size = layer.sealed_len(LeafKind::Text, len);
     let mut bare = Bare { key, values: workload.values, out: vec![0; ROWS * count * size] };
-    let (mut core_ns, mut bare_ns, mut measure_ns) = (f64::MAX, f64::MAX, f64::MAX);
+    let (mut bare_ns, mut measure_ns) = (f64::MAX, f64::MAX);
     for _ in 0..ROUNDS {
         measure_ns = measure_ns.min(best(|| {
+            let work = Encryption { write: &providers[0].write, rows: &rows, pool: &pool, threads: 1 };
             black_box(work.sizes());
         }));
-        core_ns = core_ns.min(best(|| {
-            let arenas = work.to_arenas();
-            assert!(arenas.iter().all(|(_, outcome)| outcome.faults.is_empty()));
-            black_box(&arenas);
-        }));
+        providers.iter_mut().for_each(|ways| ways.run(&rows, &pool));
         bare_ns = bare_ns.min(best(|| bare.run()));
     }
     let bare_ns = if count > 0 { json!(bare_ns) } else { Value::Null };
-    json!({"workload": workload.name, "core_ns": core_ns, "bare_ns": bare_ns, "measure_ns": measure_ns})
+    let [auto, ring] = providers;
+    json!({"workload": workload.name, "core_ns": auto.write_ns, "bare_ns": bare_ns, "measure_ns": measure_ns,
+        "open_ns": auto.read_ns, "ring_core_ns": ring.write_ns, "ring_open_ns": ring.read_ns})
 }
 
 #[allow(clippy::print_stdout)] // the document is the result
