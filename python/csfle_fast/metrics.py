@@ -30,7 +30,7 @@ METRICS = MappingProxyType(
         "deks_created": "DEK versions registered, first ones and rotations",
         "key_cache_hits": "keys that were answered without a request",
         "key_loads": "keys that had to be loaded",
-        "provider_fallbacks": "keys that ring works with because crypto.provider many failed its check on them, "
+        "provider_fallbacks": "keys that ring works with because the provider many failed its check on them, "
         "or was asked for where the processor has no instructions for AES",
     }
 )

@@ -45,7 +45,7 @@ const FEW: usize = 16;
 
 type Block = [u8; BLOCK];
 
-/// A key made ready for many short values; longer ones go to another sealer of it.
+/// A key made ready for many short values; longer ones, and one alone, go to another sealer of it.
 ///
 /// [`Provider`](super::Provider) gives it out only on processors with instructions for AES, and once it
 /// was found to agree with ring. It is public so that tests can drive it on any machine.
@@ -69,15 +69,15 @@ impl Many {
 
 impl Sealer for Many {
     fn seal(&self, buffer: &mut [u8], slots: &[Slot], nonces: &mut Nonces) -> Result<(), Code> {
+        if !worth_it(slots) {
+            return self.long.seal(buffer, slots, nonces);
+        }
         for slot in slots {
             if is_short(slot) {
                 buffer[slot.start..slot.start + NONCE].copy_from_slice(&nonces.draw()?);
             } else {
                 self.long.seal(buffer, slice::from_ref(slot), nonces)?;
             }
-        }
-        if !slots.iter().any(is_short) {
-            return Ok(()); // without the cost of a key stream
         }
         let (mut stream, mut ghash) = (KeyStream::new(), self.ghash.clone());
         for group in groups(slots) {
@@ -95,11 +95,11 @@ impl Sealer for Many {
     }
 
     fn open(&self, buffer: &mut [u8], slots: &[Slot], opened: &mut [bool]) {
+        if !worth_it(slots) {
+            return self.long.open(buffer, slots, opened);
+        }
         for (slot, opened) in slots.iter().zip(&mut *opened).filter(|(slot, _)| !is_short(slot)) {
             self.long.open(buffer, slice::from_ref(slot), slice::from_mut(opened));
-        }
-        if !slots.iter().any(is_short) {
-            return;
         }
         let (mut stream, mut ghash) = (KeyStream::new(), self.ghash.clone());
         for group in groups(slots) {
@@ -110,8 +110,9 @@ impl Sealer for Many {
                 let (mask, pads) = next_value(&mut ahead, slot);
                 let sealed = text_and_tag(buffer, slot);
                 let tag = ghash.digest(sealed, slot.text) ^ u128::from_be_bytes(*mask);
-                let (_, found) = sealed.split_at(slot.text);
-                *opened = tag.to_be_bytes().ct_eq(found).into();
+                let mut found = [0; TAG];
+                found.copy_from_slice(&sealed[slot.text..]);
+                *opened = tag.ct_eq(&u128::from_be_bytes(found)).into();
                 // Nothing is decrypted before its tag is found right.
                 if *opened {
                     crypt(sealed, slot.text, pads);
@@ -125,6 +126,11 @@ impl Sealer for Many {
 
 fn is_short(slot: &Slot) -> bool {
     slot.text <= LONGEST
+}
+
+/// Whether there is more to share the cost of a call than a single value, and any that is short.
+fn worth_it(slots: &[Slot]) -> bool {
+    slots.len() > 1 && slots.iter().any(is_short)
 }
 
 /// Blocks of key stream that a value of this provider takes: one for its tag, and those of its text.

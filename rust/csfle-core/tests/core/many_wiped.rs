@@ -15,8 +15,9 @@ use csfle_core::crypto::{Algorithm, Nonces, Sealer, Slot};
 use crate::kit::providers::many;
 
 const KEY: [u8; 32] = [0x5A; 32];
-/// Two blocks of key stream, with that for the tag three: `aes` makes so few one by one.
+/// Two values with two blocks of key stream, with that for the tag three: `aes` makes so few one by one.
 const TEXT: usize = 32;
+const SLOTS: [Slot; 2] = [Slot { start: 0, text: TEXT }, Slot { start: TEXT + 28, text: TEXT }];
 
 /// Runs something deep down in the stack, so that what is called afterwards does not stand on it.
 #[inline(never)]
@@ -86,15 +87,14 @@ fn a_secret_that_is_left_on_the_stack_is_found() {
 #[test]
 fn sealing_and_opening_leave_no_key_stream_there() {
     let many = many(Algorithm::Aes256Gcm, &KEY);
-    let slots = [Slot { start: 0, text: TEXT }];
-    let (mut buffer, mut opened) = ([7; TEXT + 28], [false]);
+    let (mut buffer, mut opened) = ([7; 2 * (TEXT + 28)], [false; 2]);
     let sealing = stack_after(|| {
-        many.seal(&mut buffer, &slots, &mut Nonces::for_chunk(1).unwrap()).unwrap();
+        many.seal(&mut buffer, &SLOTS, &mut Nonces::for_chunk(2).unwrap()).unwrap();
     });
     let pads = pads(&buffer[..12]);
     assert!(buffer[12..].iter().zip(&pads).all(|(sealed, pad)| sealed ^ pad == 7), "it was in use");
-    let opening = stack_after(|| many.open(&mut buffer, &slots, &mut opened));
-    assert_eq!(opened, [true]);
+    let opening = stack_after(|| many.open(&mut buffer, &SLOTS, &mut opened));
+    assert_eq!(opened, [true; 2]);
     assert!(!holds(&sealing, &pads), "after sealing");
     assert!(!holds(&opening, &pads), "after opening");
 }
