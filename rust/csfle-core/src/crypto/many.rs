@@ -288,10 +288,7 @@ impl Ghash {
             }
         }
         if rest > 0 {
-            four[next] = reversed(first_bytes(blocks[whole], rest));
-            if next == 3 {
-                self.0.proc_par_blocks(&four);
-            }
+            four[next] = reversed(first_bytes(blocks[whole], rest)); // the last one comes third
         }
         // Two numbers of 64 bits: no bits of associated data, and those of the text.
         four[3] = reversed((8 * text as u128).to_be_bytes());

@@ -57,7 +57,7 @@ fn every_length_in_batches_of_a_few() {
     }
 }
 
-/// All of it, which takes the better part of an hour: CONTRIBUTING.md has the command.
+/// All of it, 44 million values: CONTRIBUTING.md has the command.
 #[test]
 #[ignore = "the whole product takes long; the tests above take part of it"]
 fn every_length_in_every_size_of_a_batch() {
