@@ -270,7 +270,9 @@ fn measure(workload: &Workload) -> Value {
             let work = Encryption { write: &providers[0].write, rows: &rows, pool: &pool, threads: 1 };
             black_box(work.sizes());
         }));
-        providers.iter_mut().for_each(|ways| ways.run(&rows, &pool));
+        for ways in &mut providers {
+            ways.run(&rows, &pool);
+        }
         bare_ns = bare_ns.min(best(|| bare.run()));
     }
     let bare_ns = if count > 0 { json!(bare_ns) } else { Value::Null };
