@@ -51,6 +51,8 @@ mod many_wiped;
 mod names;
 #[path = "core/nonces.rs"]
 mod nonces;
+#[path = "core/out.rs"]
+mod out;
 #[path = "core/outline.rs"]
 mod outline;
 #[path = "core/parallel.rs"]

@@ -28,6 +28,26 @@ pub trait Out {
     /// Appends `size` bytes that are to be written later. False where there is no room.
     fn gap(&mut self, size: usize) -> bool;
 
+    /// Appends a long. False where there is no room.
+    #[inline]
+    fn put_long(&mut self, value: i64) -> bool {
+        let mut bytes = [0; MAX_BYTES];
+        let taken = write_long(value, &mut bytes);
+        self.put(&bytes[..taken])
+    }
+
+    /// Appends the Avro length of `bytes`, and them. False where there is no room.
+    #[inline]
+    fn put_sized(&mut self, bytes: &[u8]) -> bool {
+        let Some(at) = self.hole(&[], bytes.len()) else {
+            return false;
+        };
+        if Self::KEEPS {
+            copy(&mut self.bytes()[at..], bytes);
+        }
+        true
+    }
+
     /// Drops everything from `length` on.
     fn truncate(&mut self, length: usize);
 

@@ -3,7 +3,6 @@
 use super::cursor::Cursor;
 use super::out::Out;
 use super::plan::{Leaf, LeafId, LeafKind, Program};
-use super::varint::{MAX_BYTES, write_long};
 use super::walk::{Hole, HoleSizes, Walked};
 use crate::error::Code;
 
@@ -51,9 +50,7 @@ impl<S: HoleSizes, O: Out> Run<'_, S, O> {
 
     #[inline]
     pub(super) fn put_long(&mut self, value: i64) -> Result<(), Code> {
-        let mut bytes = [0; MAX_BYTES];
-        let taken = write_long(value, &mut bytes);
-        if self.out.put(&bytes[..taken]) { Ok(()) } else { Err(Code::Internal) }
+        if self.out.put_long(value) { Ok(()) } else { Err(Code::Internal) }
     }
 
     #[inline]

@@ -117,7 +117,7 @@ fn apart(name: &str, space: &str) -> String {
 /// Whether a logical type keeps Avro's rules. One that does not is ignored, as Java ignores it;
 /// other libraries refuse the schema. A decimal of a size that no reader should turn into a number
 /// stays the bytes that it is.
-fn makes_sense(ty: &Type, logical: &Map<String, Value>) -> bool {
+pub(super) fn makes_sense(ty: &Type, logical: &Map<String, Value>) -> bool {
     if logical.get("logicalType").and_then(Value::as_str) != Some("decimal") {
         return logical.get("logicalType").is_some_and(Value::is_string);
     }

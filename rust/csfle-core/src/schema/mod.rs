@@ -162,6 +162,14 @@ impl Schema {
         self.logical[id.0 as usize].is_some()
     }
 
+    /// Name of the logical type that values of a type are made of, None where it has none or one that
+    /// breaks Avro's rules, which counts for nothing.
+    pub fn logical_name(&self, id: TypeId) -> Option<&str> {
+        let logical = self.logical[id.0 as usize].as_ref()?;
+        let name = logical.get("logicalType").and_then(serde_json::Value::as_str);
+        name.filter(|_| codec::makes_sense(self.get(id), logical))
+    }
+
     /// Precision and scale of a decimal, which is bytes or fixed.
     pub fn decimal(&self, id: TypeId) -> Option<(u64, u64)> {
         let logical = self.logical[id.0 as usize].as_ref()?;

@@ -217,3 +217,26 @@ fn defaults_are_kept_and_not_judged() {
     assert_eq!(record.fields[0].default, Some(Value::from("x")));
     assert_eq!(record.fields[1].default, None);
 }
+
+#[test]
+fn a_logical_type_has_a_name_where_it_keeps_the_rules() {
+    let name = |json: &str| {
+        let table = schema(json);
+        table.logical_name(table.root()).map(str::to_owned)
+    };
+    assert_eq!(
+        name(r#"{"type":"long","logicalType":"timestamp-millis"}"#).as_deref(),
+        Some("timestamp-millis")
+    );
+    assert_eq!(name(r#"{"type":"long","logicalType":"my own"}"#).as_deref(), Some("my own"));
+    assert_eq!(name(r#"{"type":"bytes","logicalType":"decimal","precision":4}"#).as_deref(), Some("decimal"));
+    assert_eq!(name(r#"{"type":"bytes","logicalType":"decimal"}"#), None);
+    assert_eq!(name(r#"{"type":"bytes","logicalType":"decimal","precision":2,"scale":3}"#), None);
+    assert_eq!(name(r#"{"type":"long","logicalType":7}"#), None);
+    assert_eq!(name(r#""long""#), None);
+    for (size, decimal) in [(1_024, Some("decimal")), (1_025, None)] {
+        let json =
+            format!(r#"{{"type":"fixed","name":"F","size":{size},"logicalType":"decimal","precision":4}}"#);
+        assert_eq!(name(&json).as_deref(), decimal);
+    }
+}
