@@ -62,6 +62,8 @@ def test_they_count(world: World) -> None:
         "rows_decrypted": 3,
         "rows_failed": 4,
         "tombstones": 2,
+        "rows_by_fast_codec": 6,
+        "rows_by_fastavro": 1,
         "values_sealed": 2,
         "values_opened": 1,
         "values_passed": 1,

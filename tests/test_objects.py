@@ -52,7 +52,7 @@ def test_bodies_and_rows_are_fastavros() -> None:
     defaulted = {name: value for name, value in ROW.items() if name != "given"}
     encoded = one.encode([ROW, defaulted])
     assert bodies(encoded) == [encode(EVERYTHING, ROW), encode(EVERYTHING, defaulted)]
-    rows, errors = objects.decode(bodies(encoded), [one, one], None)
+    rows, errors, _ = objects.decode(bodies(encoded), [one, one], None)
     assert errors == []
     assert rows == [ROW, ROW | {"given": "default"}] == [decode(EVERYTHING, body) for body in bodies(encoded)]
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_decoded_fails_alone_and_quotes_nothing() -> None:
     # The datum is whole, so only its meaning is at fault: the text is no UUID.
     one = codec(record(field("u", {"type": "string", "logicalType": "uuid"})))
     good = encode("string", str(uuid.UUID(int=1)))
-    rows, errors = objects.decode(
+    rows, errors, _ = objects.decode(
         [good, encode("string", "marker 4711"), None, good], [one, one, None, one], None
     )
     assert rows == [{"u": uuid.UUID(int=1)}, None, None, {"u": uuid.UUID(int=1)}]
@@ -126,13 +126,13 @@ def test_rows_take_the_shape_of_a_reader() -> None:
         codec(record(field("a", "int"))),
         codec(record(field("b", "long", aliases=["a"]), field("c", "int", default=3))),
     )
-    rows, errors = objects.decode([b"\x02"], [writer], reader)
+    rows, errors, _ = objects.decode([b"\x02"], [writer], reader)
     assert (rows, errors) == ([{"b": 1, "c": 3}], [])
 
 
 def test_bodies_of_several_writers() -> None:
     one, two = codec(record(field("a", "int"))), codec(record(field("b", "string")))
-    rows, _ = objects.decode([b"\x02", b"\x02x"], [one, two], None)
+    rows, _, _ = objects.decode([b"\x02", b"\x02x"], [one, two], None)
     assert rows == [{"a": 1}, {"b": "x"}]
 
 
@@ -142,7 +142,7 @@ def test_a_root_bytes_row_is_raw(row: Any) -> None:
     encoded = one.encode([b"raw", row, b""])
     assert bodies(encoded) == [b"raw", b""]
     assert [error.code for error in encoded.errors] == ["row_does_not_fit"]
-    assert objects.decode([b"raw"], [one], None) == ([b"raw"], [])
+    assert objects.decode([b"raw"], [one], None) == ([b"raw"], [], 0)
 
 
 def test_the_row_is_not_changed() -> None:

@@ -1,6 +1,7 @@
 """Types of the compiled core. Everything here is immutable and safe to share between threads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal, TypeAlias, final
 
 __all__ = [
@@ -10,10 +11,12 @@ __all__ = [
     "Pool",
     "ReadLane",
     "Reader",
+    "RowCodec",
     "Schema",
     "Seals",
     "Writer",
     "build_info",
+    "decode_rows",
     "generate_key",
     "row_codes",
 ]
@@ -73,6 +76,39 @@ class Schema:
 
         Raises SchemaError (``schema_too_deep``).
         """
+
+@final
+class RowCodec:
+    """A schema compiled for rows."""
+
+    def __new__(cls, schema: Schema, left: AbstractSet[str], foreign: AbstractSet[str]) -> RowCodec:
+        """Compile a schema.
+
+        Args:
+            schema: the schema of the bodies.
+            left: full names of fields whose strings and bytes have no logical type here.
+            foreign: logical types (``long-timestamp-millis``, ...) that are left to ``slow``.
+        """
+
+    def encode(
+        self, rows: tuple[Any, ...], slow: Callable[[int, Any], bytes | None]
+    ) -> tuple[bytes, bytes, list[int] | None, int]:
+        """Encode rows, each of which may fail alone.
+
+        Returns the bodies one after the other, their int64 offsets as bytes, the row of each body where
+        some rows have none, and how many rows are None.
+
+        ``slow(index, row)`` gives the body of a row that holds anything but plain values of the schema's
+        types, or None.
+        """
+
+def decode_rows(
+    bodies: tuple[bytes | None, ...], codecs: tuple[RowCodec | None, ...], slow: Callable[[int], Any]
+) -> list[Any]:
+    """Rows of bodies, each by its own codec; None stays None.
+
+    ``slow(index)`` gives the row of a body that has no codec, or is not quite as it should be.
+    """
 
 @final
 class Cipher:

@@ -213,6 +213,7 @@ class Engine:
             values = spread
             errors = sorted(errors + encoded.errors, key=lambda error: error.row)
         self._count_write(len(rows), len(errors), encoded.tombstones, done)
+        self._count_codec(len(rows) - encoded.tombstones, encoded.by_fastavro)
         return Result(values, errors, headers=headers_for(snapshot.header, values))
 
     def deserialize(
@@ -241,11 +242,13 @@ class Engine:
         target = ReadTarget(topic, field, True, rules)
         side, bodies, errors, lanes = self._open(target, frames, headers, threads)
         codecs = [None if lane is None else side.lanes[lane].codec for lane in lanes]
-        values, misfits = decode(bodies, codecs, side.latest_codec)
-        if misfits:
-            self._counters.add(rows_failed=len(misfits), rows_decrypted=-len(misfits))
-            errors = sorted(errors + misfits, key=lambda error: error.row)
-        return Result(values, errors, schema_ids=(side.schema_ids, lanes))
+        decoded = decode(bodies, codecs, side.latest_codec)
+        self._count_codec(len(bodies) - bodies.count(None), decoded.by_fastavro)
+        if decoded.errors:
+            misfits = len(decoded.errors)
+            self._counters.add(rows_failed=misfits, rows_decrypted=-misfits)
+            errors = sorted(errors + decoded.errors, key=lambda error: error.row)
+        return Result(decoded.rows, errors, schema_ids=(side.schema_ids, lanes))
 
     def writer_schema(self, topic: str, field: str = "value") -> tuple[int, str]:
         """The subject's latest schema id, and its schema as JSON text with all references written out.
@@ -386,3 +389,6 @@ class Engine:
             values_sealed=done[0],
             values_passed=done[2],
         )
+
+    def _count_codec(self, rows: int, by_fastavro: int) -> None:
+        self._counters.add(rows_by_fast_codec=rows - by_fastavro, rows_by_fastavro=by_fastavro)

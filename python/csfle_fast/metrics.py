@@ -17,6 +17,8 @@ METRICS = MappingProxyType(
         "rows_decrypted": "frames that became bodies or rows",
         "rows_failed": "rows that failed, whatever the reason",
         "tombstones": "rows and frames that were None and stayed None",
+        "rows_by_fast_codec": "rows that the compiled codec made into bodies, or made of bodies",
+        "rows_by_fastavro": "rows that were left to fastavro, both ways, whether they fitted or not",
         "values_sealed": "field values and payloads sealed, once for each rule",
         "values_opened": "field values and payloads opened, once for each rule",
         "values_passed": "tagged values of another type that a union of several types let pass",

@@ -1,6 +1,7 @@
-"""The dict codec: rows to bodies and back, by fastavro.
+"""The dict codec: rows to bodies and back.
 
-This is the one room that knows how rows and bodies meet; another codec can take its place.
+This is the one room that knows how rows and bodies meet. Rows of plain Python values go through the
+compiled codec, every other row through fastavro, which also has the last word on what does not fit.
 Neither direction lets an exception of fastavro out, since those quote values.
 """
 
@@ -10,14 +11,21 @@ import io
 import json
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import fastavro
 
-from csfle_fast._core import Schema
+from csfle_fast._core import RowCodec, Schema, decode_rows
 from csfle_fast.errors import RowError, SchemaError
 
-__all__ = ["Codec", "EncodedRows", "decode"]
+__all__ = ["Codec", "DecodedRows", "EncodedRows", "decode"]
+
+#: The logical types that fastavro converts, as the compiled codec does.
+_CONVERTED = {
+    "bytes-decimal", "fixed-decimal", "int-date", "int-time-millis", "long-local-timestamp-micros",
+    "long-local-timestamp-millis", "long-time-micros", "long-timestamp-micros", "long-timestamp-millis",
+    "string-uuid",
+}  # fmt: skip
 
 
 class EncodedRows:
@@ -29,9 +37,10 @@ class EncodedRows:
         rows: the row of each body, where some rows have none; None where each row has its body.
         errors: the rows that do not fit the schema.
         tombstones: how many rows were None.
+        by_fastavro: how many rows fastavro had to look at.
     """
 
-    __slots__ = ("buffer", "errors", "offsets", "rows", "tombstones")
+    __slots__ = ("buffer", "by_fastavro", "errors", "offsets", "rows", "tombstones")
 
     def __init__(
         self,
@@ -40,12 +49,28 @@ class EncodedRows:
         rows: list[int] | None,
         errors: list[RowError],
         tombstones: int,
+        by_fastavro: int,
     ) -> None:
         self.buffer = buffer
         self.offsets = offsets
         self.rows = rows
         self.errors = errors
         self.tombstones = tombstones
+        self.by_fastavro = by_fastavro
+
+
+class DecodedRows(NamedTuple):
+    """Rows of bodies, with None where a body could not be decoded.
+
+    Attributes:
+        rows: one for each body.
+        errors: the bodies that could not be made a row.
+        by_fastavro: how many bodies fastavro had to look at.
+    """
+
+    rows: list[Any]
+    errors: list[RowError]
+    by_fastavro: int
 
 
 class Codec:
@@ -67,41 +92,45 @@ class Codec:
         self._recursive = schema.recursive
         self._decimals = schema.holds_decimal
         try:
-            text = json.loads(schema.codec_schema())
-            self.parsed: Any = fastavro.parse_schema(
-                _physical(text, left) if left else text, _ignore_default_error=True
-            )
+            physical = json.loads(schema.codec_schema())
+            if left:
+                physical = _physical(physical, left)
+            self.parsed: Any = fastavro.parse_schema(physical, _ignore_default_error=True)
         except Exception as error:  # noqa: BLE001 - whatever fastavro raises becomes a typed error
             reason = type(error).__name__
         else:
+            self._text = json.dumps(physical)
+            self._compiled = RowCodec(schema, left, _foreign_converters())
             return
         raise SchemaError("codec_schema", f"{where}: fastavro cannot use the schema ({reason})")
 
     def encode(self, rows: Sequence[Any]) -> EncodedRows:
         """Encode rows; a row that does not fit fails alone."""
         out = io.BytesIO()
-        offsets = array("q", [0])
         errors: list[RowError] = []
-        kept: list[int] = []
         write = self._writer(out)
-        end = 0
-        for index, row in enumerate(rows):
-            if row is None:
-                continue
+        handed = 0
+
+        def by_fastavro(index: int, row: Any) -> bytes | None:
+            nonlocal handed
+            handed += 1
+            out.seek(0)
+            out.truncate()
             try:
                 write(row)
             except Exception:  # noqa: BLE001 - the reason is looked for without the exception's text
-                out.seek(end)
-                out.truncate()
                 errors.append(self._misfit(index, row))
-                continue
-            end = out.tell()
-            offsets.append(end)
-            kept.append(index)
-        whole = len(kept) == len(rows)
-        return EncodedRows(
-            out.getvalue(), offsets, None if whole else kept, errors, len(rows) - len(kept) - len(errors)
-        )
+                return None
+            return out.getvalue()
+
+        buffer, ends, kept, tombstones = self._compiled.encode(tuple(rows), by_fastavro)
+        offsets = array("q")
+        offsets.frombytes(ends)
+        return EncodedRows(buffer, offsets, kept, errors, tombstones, handed)
+
+    def compiled_for(self, reader: Codec | None) -> RowCodec | None:
+        """What makes rows of ``reader``'s shape without fastavro, None where the shapes differ."""
+        return self._compiled if reader is None or reader._text == self._text else None  # noqa: SLF001 - its own kind
 
     def _writer(self, out: io.BytesIO) -> Callable[[Any], object]:
         if self.raw:
@@ -136,24 +165,40 @@ class Codec:
 
 def decode(
     bodies: Iterable[bytes | None], codecs: Iterable[Codec | None], reader: Codec | None
-) -> tuple[list[Any], list[RowError]]:
+) -> DecodedRows:
     """Decode bodies, each by its writer's codec, into rows of ``reader``'s shape if given."""
-    rows: list[Any] = []
+    bodies, codecs = tuple(bodies), tuple(codecs)
+    compiled = {
+        codec: None if codec is None else codec.compiled_for(reader) for codec in set(codecs)
+    }
     errors: list[RowError] = []
-    read = fastavro.schemaless_reader
     target = None if reader is None else reader.parsed
-    for index, (body, codec) in enumerate(zip(bodies, codecs, strict=True)):
-        row = None
-        if body is not None and codec is not None:
-            try:
-                row = body if codec.raw else read(io.BytesIO(body), codec.parsed, target)
-            except Exception as error:  # noqa: BLE001 - its text may quote the value
-                reason = type(error).__name__
-                errors.append(
-                    RowError(index, None, "not_decodable", f"the body cannot be made a row ({reason})")
-                )
-        rows.append(row)
-    return rows, errors
+    handed = 0
+
+    def by_fastavro(index: int) -> Any:
+        nonlocal handed
+        body, codec = bodies[index], codecs[index]
+        if body is None or codec is None:
+            return None
+        handed += 1
+        try:
+            return body if codec.raw else fastavro.schemaless_reader(io.BytesIO(body), codec.parsed, target)
+        except Exception as error:  # noqa: BLE001 - its text may quote the value
+            reason = type(error).__name__
+            errors.append(RowError(index, None, "not_decodable", f"the body cannot be made a row ({reason})"))
+            return None
+
+    rows = decode_rows(bodies, tuple(map(compiled.__getitem__, codecs)), by_fastavro)
+    return DecodedRows(rows, errors, handed)
+
+
+def _foreign_converters() -> set[str]:
+    """Logical types that fastavro converts in another way than its own: programs may register theirs."""
+    tables = (fastavro.write.LOGICAL_WRITERS, fastavro.read.LOGICAL_READERS)
+    own = [
+        {name for name, one in table.items() if one.__module__.startswith("fastavro.")} for table in tables
+    ]
+    return set().union(*tables, _CONVERTED) - _CONVERTED.intersection(*own)
 
 
 def _physical(schema: Any, left: frozenset[str], *, inside: bool = False) -> Any:

@@ -15,7 +15,7 @@ use pyo3::types::{PyDict, PyTuple};
 use super::leaf::{is_mapping, is_sequence, leaf_fits};
 
 /// Values that an encoder may visit for one row, each time it is tried counted.
-const MOST_VISITS: u64 = 1 << 23;
+pub const MOST_VISITS: u64 = 1 << 23;
 
 /// An object seen as a type. Its address stands for it, since every object seen is held.
 type Seen = (usize, TypeId);
