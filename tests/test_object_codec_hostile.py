@@ -105,6 +105,15 @@ def test_rows_that_grow_when_they_are_written_out() -> None:
     assert alone(codec(TREE), row) == (b"", ["too_deep"])
 
 
+def test_defaults_that_hold_themselves() -> None:
+    schema = record(field("v", "long", default=0), field("r", "R", default={}))
+    [error] = codec(schema).encode([{"v": 1}]).errors
+    assert error.code == "too_deep"
+    two = record(field("v", "long", default=0), field("r", "R", default={}), field("s", "R", default={}))
+    [error] = codec(two).encode([{"v": object()}]).errors
+    assert error.code == "too_deep"
+
+
 class Key:
     """A key that has the hash of a field's name, and once it is armed does something when it is asked."""
 

@@ -8,11 +8,12 @@
 use std::collections::HashMap;
 
 use csfle_core::avro::limits::RECORD_DEPTH;
-use csfle_core::schema::{Schema, Type, TypeId};
+use csfle_core::schema::{Field, FieldId, Schema, Type, TypeId};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::leaf::{is_mapping, is_sequence, leaf_fits};
+use super::program::default_of;
 
 /// Values that an encoder may visit for one row, each time it is tried counted.
 pub const MOST_VISITS: u64 = 1 << 23;
@@ -88,6 +89,7 @@ pub fn too_deep(schema: &Schema, row: &Bound<'_, PyAny>) -> PyResult<bool> {
     // None while an object is being looked into: met again then, it holds itself.
     let mut efforts: HashMap<Seen, Option<Effort>> = HashMap::new();
     let mut held = Vec::new();
+    let mut defaults = Defaults::default();
     let mut steps = vec![Step::Enter(row.clone(), schema.root(), 0)];
     while let Some(step) = steps.pop() {
         match step {
@@ -106,7 +108,7 @@ pub fn too_deep(schema: &Schema, row: &Bound<'_, PyAny>) -> PyResult<bool> {
                 efforts.insert(seen, None);
                 let mut inner = Vec::new();
                 let mut open = Vec::new();
-                for part in parts(schema, &object, id)? {
+                for part in parts(schema, &object, id, &mut defaults)? {
                     match part {
                         Part::Known(effort) => inner.push(Ok(effort)),
                         Part::Open(object, id) => {
@@ -139,13 +141,33 @@ pub fn too_deep(schema: &Schema, row: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(false)
 }
 
+/// The defaults that were met, each as one object: a default that holds itself is met again.
+#[derive(Default)]
+struct Defaults<'py>(HashMap<FieldId, Bound<'py, PyAny>>);
+
+impl<'py> Defaults<'py> {
+    fn of(&mut self, py: Python<'py>, id: FieldId, field: &Field) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if !self.0.contains_key(&id)
+            && let Some(default) = default_of(py, field)?
+        {
+            self.0.insert(id, default);
+        }
+        Ok(self.0.get(&id).cloned())
+    }
+}
+
 fn key(object: &Bound<'_, PyAny>, id: TypeId) -> Seen {
     (object.as_ptr().addr(), id)
 }
 
 /// The parts of an object as an encoder takes it for a type. To an encoder any mapping is a record
 /// or a map, and any sequence an array.
-fn parts<'py>(schema: &Schema, object: &Bound<'py, PyAny>, id: TypeId) -> PyResult<Vec<Part<'py>>> {
+fn parts<'py>(
+    schema: &Schema,
+    object: &Bound<'py, PyAny>,
+    id: TypeId,
+    defaults: &mut Defaults<'py>,
+) -> PyResult<Vec<Part<'py>>> {
     let part = |object: Bound<'py, PyAny>, id: TypeId| match schema.get(id) {
         Type::Record(_) | Type::Map(_) if is_mapping(&object) => Part::Open(object, id),
         Type::Array(_) if is_sequence(&object) => Part::Open(object, id),
@@ -155,14 +177,17 @@ fn parts<'py>(schema: &Schema, object: &Bound<'py, PyAny>, id: TypeId) -> PyResu
     let mut inside = Vec::new();
     match schema.get(id) {
         Type::Record(record) if is_mapping(object) => {
-            for field in &record.fields {
+            for (index, field) in (0u32..).zip(&record.fields) {
+                let mut default = || defaults.of(object.py(), (id, index), field);
                 let value = match object.cast_exact::<PyDict>() {
-                    Ok(dict) => dict.get_item(&field.name)?,
-                    Err(_) => Some(object.call_method1("get", (&field.name,))?),
+                    Ok(dict) => {
+                        dict.get_item(&field.name)?.map_or_else(&mut default, |value| Ok(Some(value)))?
+                    }
+                    Err(_) => Some(object.call_method1("get", (&field.name, default()?))?),
                 };
                 inside.push(match value {
                     Some(value) => part(value, field.ty),
-                    None => Part::Known(Effort::leaf(field.default.is_some())),
+                    None => Part::Known(Effort::leaf(false)),
                 });
             }
         }
