@@ -154,14 +154,12 @@ def test_keys_that_change_the_row_while_it_is_read() -> None:
         )  # as it was when it was met
 
     items: list[Any] = []
-    tree = {"v": 1, "kids": items}
     more = [{"v": 9, "kids": []}] * 50
-    for change, by_fastavro, kids in ((items.clear, 1, 0), (lambda: items.extend(more), 0, 3)):
+    for change in (items.clear, lambda: items.extend(more)):
         items[:] = [beside("v", change, v=2, kids=[]), {"v": 3, "kids": []}, {"v": 4, "kids": []}]
-        encoded = codec(TREE).encode([tree])
-        assert encoded.by_fastavro == by_fastavro
+        encoded = codec(TREE).encode([{"v": 1, "kids": items}])
         [row] = decode([encoded.buffer], [codec(TREE)], None).rows
-        assert len(row["kids"]) == kids
+        assert [kid["v"] for kid in row["kids"]] == [2, 3, 4]
 
 
 def test_an_interrupt_is_no_matter_of_the_row() -> None:

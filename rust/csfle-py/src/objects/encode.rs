@@ -3,7 +3,7 @@
 //! Any other row is left to fastavro as a whole, and so is one that does not fit. Of the classes in
 //! the set none runs code of the caller's, with one exception: to look a name up in a dict may call the
 //! `__eq__` of an odd key. Nothing here relies on a row that stays as it is: every value is held while
-//! it is looked at, and a map is copied before it is walked through.
+//! it is looked at, and a list or a map is copied before it is walked through.
 
 use csfle_core::avro::Out;
 use csfle_core::avro::limits::RECORD_DEPTH;
@@ -102,12 +102,12 @@ impl<'a, O: Out> Encoder<'a, O> {
     }
 
     fn array(&mut self, items: NodeId, list: &Bound<'_, PyList>) -> Result<(), Slow> {
-        let length = list.len();
-        self.enter(length)?;
-        if length > 0 {
-            self.count(length)?;
-            for index in 0..length {
-                self.value(items, &list.get_item(index)?)?;
+        let own = list.to_tuple();
+        self.enter(own.len())?;
+        if !own.is_empty() {
+            self.count(own.len())?;
+            for item in own.iter_borrowed() {
+                self.value(items, &item)?;
             }
         }
         self.depth -= 1;
