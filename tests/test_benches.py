@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benches import machine, report
+from benches import machine, object_codec, report
 from benches.core_results import CoreResult, best_of, read_core_results
 from benches.results import Bar, Line, faster, within
 from benches.session import Session, Wrong
@@ -139,6 +139,19 @@ def test_core_and_engine_are_held_to_the_bare_loop() -> None:
 def test_all_ways_agree_on_every_workload(workload: Workload) -> None:
     with Session(workload, 20, secret=SECRET) as session:
         session.compare()
+
+
+@pytest.mark.parametrize("records", object_codec.RECORDS, ids=lambda records: str(records.title))
+def test_the_codec_and_fastavro_agree_on_every_record(records: Any) -> None:
+    lines = object_codec.lines_of(object_codec.Pair(records, 5), 1)
+    assert [line.call for line in lines] == ["write", "read"]
+
+
+def test_a_codec_that_disagrees_is_noticed() -> None:
+    pair = object_codec.Pair(object_codec.RECORDS[0], 5)
+    pair.bodies[3] = pair.bodies[2]
+    with pytest.raises(Wrong, match="10 strings"):
+        pair.compare()
 
 
 def test_contestants_that_disagree_are_noticed() -> None:
