@@ -95,8 +95,7 @@ pub(crate) fn seal<'a>(
         let added = layer.added();
         let before = added - layer.algorithm.layout().tail;
         for (index, hole) in holes.iter().enumerate() {
-            let rules = &lane.plan.leaves[hole.leaf as usize].rules;
-            if rules.len() > 1 || rules[0] != rule {
+            if !lane.is_under_only(hole.leaf, rule) {
                 continue;
             }
             let text = &body(hole.row)[hole.value..hole.value + hole.value_len];

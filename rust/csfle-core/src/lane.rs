@@ -29,6 +29,8 @@ struct LeafSize {
     added: usize,
     /// Whether there are more rules.
     nested: bool,
+    /// The rule that seals first.
+    rule: u16,
 }
 
 impl Lane {
@@ -41,6 +43,7 @@ impl Lane {
             kind: leaf.kind,
             added: layers[leaf.rules[0] as usize].added(),
             nested: leaf.rules.len() > 1,
+            rule: leaf.rules[0],
         });
         let leaves = leaves.collect();
         Self { plan, layers, payload: payload.collect(), leaves }
@@ -50,6 +53,13 @@ impl Lane {
     #[inline]
     pub fn layer(&self, rule: u16) -> Layer {
         self.layers[rule as usize]
+    }
+
+    /// Whether a leaf is under this rule and no other.
+    #[inline]
+    pub(crate) fn is_under_only(&self, leaf: LeafId, rule: u16) -> bool {
+        let leaf = self.leaves[leaf as usize];
+        leaf.rule == rule && !leaf.nested
     }
 
     /// Whether this lane seals.

@@ -71,6 +71,8 @@ mod seals;
 mod secrets;
 #[path = "core/select.rs"]
 mod select;
+#[path = "core/shortcuts.rs"]
+mod shortcuts;
 #[path = "core/tags.rs"]
 mod tags;
 #[path = "core/tink.rs"]

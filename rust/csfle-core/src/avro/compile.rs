@@ -7,6 +7,7 @@ use super::limits;
 use super::path::{PathId, PathTree, ROOT};
 use super::place::{Leaves, Place};
 use super::plan::{LeafKind, Mode, Op, Plan, PlanOptions, Program, position};
+use super::shortcuts;
 use crate::error::SchemaError;
 use crate::schema::{Hits, Inheritance, Record, Schema, Type, TypeId};
 
@@ -122,6 +123,7 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
+        shortcuts::take(&mut self.ops, &self.jumps);
         Ok(Program {
             ops: self.ops,
             paths: self.paths,

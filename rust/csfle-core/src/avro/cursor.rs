@@ -73,6 +73,50 @@ impl<'a> Cursor<'a> {
         self.take(usize::try_from(length).map_err(|_| Code::Truncated)?)
     }
 
+    /// Goes past so many strings as long as they are short, and tells how many it passed.
+    #[inline]
+    pub(super) fn pass_short_strings(&mut self, most: u32) -> u32 {
+        for passed in 0..most {
+            if !self.pass_short_string() {
+                return passed;
+            }
+        }
+        most
+    }
+
+    /// As [`Self::pass_short_strings`], with an index of two branches in front of each, of which the one
+    /// whose byte is `null` has nothing behind it.
+    #[inline]
+    pub(super) fn pass_optional_strings(&mut self, most: u32, null: u8) -> u32 {
+        for passed in 0..most {
+            let start = self.at;
+            let Some(branch) = self.bytes.get(start).filter(|branch| **branch & !2 == 0) else {
+                return passed;
+            };
+            self.at += 1;
+            if *branch != null && !self.pass_short_string() {
+                self.at = start;
+                return passed;
+            }
+        }
+        most
+    }
+
+    /// Goes past a string whose length takes one byte, if there is one.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // the whole of two tight loops
+    fn pass_short_string(&mut self) -> bool {
+        let Some(length) = self.bytes.get(self.at).filter(|length| **length & 0x81 == 0) else {
+            return false;
+        };
+        let end = self.at + 1 + usize::from(*length >> 1);
+        let inside = end <= self.bytes.len();
+        if inside {
+            self.at = end;
+        }
+        inside
+    }
+
     /// Takes an index below `count`.
     #[inline]
     pub fn index(&mut self, count: u32, out_of_range: Code) -> Result<u32, Code> {

@@ -11,6 +11,7 @@ mod path;
 mod place;
 mod plan;
 mod run;
+mod shortcuts;
 mod varint;
 mod walk;
 

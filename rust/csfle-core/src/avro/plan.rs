@@ -79,6 +79,12 @@ pub(super) enum Op {
     Deeper(u32),
     /// Branch index; the positions of `count` branches stand in the jump table from `table` on.
     Union { table: u32, count: u32 },
+    /// Index of one of two branches, and where they stand.
+    Either { first: u32, second: u32 },
+    /// So many [`Op::Bytes`], of which this is the first.
+    Strings(u32),
+    /// So many times an [`Op::Either`] of null and a string and the string's [`Op::Bytes`].
+    OptionalStrings { count: u32, null_first: bool },
     /// Goes on elsewhere.
     Jump(u32),
     /// Blocks of items. The item's ops follow, up to a [`Op::Next`]; `end` is behind it.

@@ -189,6 +189,29 @@ impl Walker {
                     pc = run.program.jumps[(table + branch) as usize] as usize;
                     continue;
                 }
+                Op::Either { first, second } => {
+                    let branch = step!(run.cursor.index(2, Code::UnionIndex));
+                    pc = if branch == 0 { first } else { second } as usize;
+                    continue;
+                }
+                Op::Strings(count) => {
+                    let passed = run.cursor.pass_short_strings(count);
+                    if passed > 0 {
+                        pc += passed as usize;
+                        continue;
+                    }
+                    step!(run.cursor.length_delimited());
+                }
+                Op::OptionalStrings { count, null_first } => {
+                    let passed = run.cursor.pass_optional_strings(count, if null_first { 0 } else { 2 });
+                    if passed > 0 {
+                        pc += 2 * passed as usize;
+                        continue;
+                    }
+                    let branch = step!(run.cursor.index(2, Code::UnionIndex));
+                    pc += if (branch == 0) == null_first { 2 } else { 1 };
+                    continue;
+                }
                 Op::Jump(to) => {
                     pc = to as usize;
                     continue;
