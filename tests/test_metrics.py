@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from csfle_fast.metrics import DEK_BYTES_PREFIX, DEK_SEALS_PREFIX, METRICS, Counters
+from csfle_fast._core import Tally
+from csfle_fast.metrics import DEK_BYTES_PREFIX, DEK_SEALS_PREFIX, METRICS
 from incumbent import KEK, field, record
 from worlds import FLAT, World, encode, flat, framed, rule, world
 
@@ -92,15 +93,29 @@ def test_requests_are_those_that_the_registry_saw(world: World) -> None:
 
 
 def test_many_threads_add_up() -> None:
-    counters = Counters()
+    tally = Tally()
 
     def add() -> None:
         for _ in range(1_000):
-            counters.add(batches=1, misses=2)
+            tally.encrypted(10, 1, 2, 14, 3)
+            tally.decrypted(5, 1, 1, 6, 2)
+            tally.coded(7, 2)
 
     threads = [threading.Thread(target=add) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert counters.read() == dict.fromkeys(METRICS, 0) | {"batches": 8_000, "misses": 16_000}
+    assert tally.read() == {
+        "batches": 16_000,
+        "rows_encrypted": 56_000,
+        "rows_decrypted": 24_000,
+        "rows_failed": 16_000,
+        "tombstones": 24_000,
+        "values_sealed": 112_000,
+        "values_opened": 48_000,
+        "values_passed": 24_000,
+        "misses": 16_000,
+        "rows_by_fast_codec": 40_000,
+        "rows_by_fastavro": 16_000,
+    }

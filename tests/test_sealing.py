@@ -189,7 +189,7 @@ def test_the_next_snapshot_lasts_no_longer_than_the_keys_that_stay(world: World)
     world.put(FLAT, rule(days=1))
     engine = world.engine({"dek.max.seals": 2})
     engine.serialize("t", rows(1))
-    [(target, spent)] = engine._writes._snapshots.items()
+    [spent] = engine._writes._snapshots.values()
     soon = time.monotonic() + 1
-    after = engine._writes.after(target, replace(spent, fresh_until=soon))
+    after = engine._writes.after(replace(spent, fresh_until=soon))
     assert after.fresh_until <= soon

@@ -14,6 +14,7 @@ __all__ = [
     "RowCodec",
     "Schema",
     "Seals",
+    "Tally",
     "Writer",
     "build_info",
     "decode_rows",
@@ -246,6 +247,23 @@ _Done: TypeAlias = tuple[int, int, int, int, int]
 
 # values, faults, misses, lane of each row, what was done
 _Result: TypeAlias = tuple[Any, list[_Fault], list[_Miss], list[int | None], _Done]
+
+@final
+class Tally:
+    """What an Engine has done to rows, by names of ``csfle_fast.metrics``; threads need no lock for it."""
+
+    def __new__(cls) -> Tally: ...
+    def encrypted(self, rows: int, failed: int, tombstones: int, sealed: int, passed: int) -> None:
+        """A batch of so many rows was encrypted."""
+
+    def decrypted(self, rows: int, failed: int, tombstones: int, opened: int, misses: int) -> None:
+        """A batch of so many frames was decrypted."""
+
+    def coded(self, rows: int, by_fastavro: int) -> None:
+        """So many rows were made into bodies or made of bodies, so many of them by fastavro."""
+
+    def read(self) -> dict[str, int]:
+        """All counters; each at its own moment."""
 
 @final
 class Writer:

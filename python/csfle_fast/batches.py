@@ -11,6 +11,7 @@ from csfle_fast.subjects import check_field
 
 __all__ = [
     "Batch",
+    "Fault",
     "as_batch",
     "check_call",
     "headers_for",

@@ -9,9 +9,10 @@ from typing import Any, Literal, Self, overload
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from csfle_fast import fork
-from csfle_fast._core import MISSES_PER_BATCH
+from csfle_fast._core import MISSES_PER_BATCH, Tally
 from csfle_fast.batches import (
     Batch,
+    Fault,
     as_batch,
     check_call,
     headers_for,
@@ -20,10 +21,9 @@ from csfle_fast.batches import (
     packed_rows,
     row_errors,
 )
-from csfle_fast.errors import BatchError, ConfigError, CsfleError, RowError
+from csfle_fast.errors import BatchError, ConfigError, CsfleError
 from csfle_fast.explain import FieldPlan, explain
 from csfle_fast.keys import KeyService
-from csfle_fast.metrics import Counters
 from csfle_fast.objects import decode
 from csfle_fast.plans import Plans
 from csfle_fast.read_sides import ReadSides, ReadTarget
@@ -39,7 +39,6 @@ from csfle_fast.writing import WriteSnapshot, WriteSnapshots, WriteTarget
 __all__ = ["Engine"]
 
 _Values = list[bytes | None]
-_NOTHING: Done = (0, 0, 0, 0, 0)
 
 #: Topics that snapshots are kept for, for reading and for writing.
 _MOST_TOPICS = 1_000
@@ -73,7 +72,7 @@ class Engine:
         self._registry = Registry(schema_registry_client, settings=self._settings, refresher=self._refresher)
         self._keys = KeyService(schema_registry_client, rule_conf, self._settings, refresher=self._refresher)
         self._plans = Plans(self._settings)
-        self._counters = Counters()
+        self._tally = Tally()
         self._writes = WriteSnapshots(self._registry, self._keys, self._plans, _MOST_TOPICS)
         self._reads = ReadSides(self._registry, self._keys, self._plans, self._settings, _MOST_TOPICS)
         self._closed = False
@@ -117,15 +116,17 @@ class Engine:
             CsfleError: the schema, a rule or a key cannot be had, or the batch is malformed.
         """
         batch, packed, length = as_batch(bodies)
-        check_call(topic, field, threads, rules, framing)
-        self._check_open()
-        if nothing_in(batch, packed, length):
-            self._count_write(length, 0, length, _NOTHING)
-            return nothing(length, packed, framing)
-        target = WriteTarget(topic, field, schema_id, framing, False, rules)
-        snapshot = self._write(target)
-        values, faults, done = seal(self._writes, target, snapshot, batch, threads, packed)
-        self._count_write(length, len(faults), done[3], done)
+        snapshot = self._writes.at_hand(topic, field, schema_id, framing, False, rules)
+        if snapshot is None or threads != 1:
+            check_call(topic, field, threads, rules, framing)
+        if snapshot is None:
+            self._check_open()
+            if nothing_in(batch, packed, length):
+                self._tally.encrypted(length, 0, length, 0, 0)
+                return nothing(length, packed, framing)
+            snapshot = self._write(WriteTarget(topic, field, schema_id, framing, False, rules))
+        values, faults, done = seal(self._writes, snapshot, batch, threads, packed)
+        self._tally.encrypted(length, len(faults), done[3], done[0], done[2])
         headers = headers_for(snapshot.header, range(length) if packed else values)
         return Result(packed_rows(values) if packed else values, row_errors(faults), headers=headers)
 
@@ -165,9 +166,12 @@ class Engine:
         Raises:
             CsfleError: the batch is malformed, or the subject cannot be told.
         """
-        target = ReadTarget(topic, field, False, rules)
-        side, values, errors, lanes = self._open(target, frames, headers, threads)
-        return Result(values, errors, schema_ids=(side.schema_ids, lanes))
+        batch, packed, length = as_batch(frames)
+        side = self._side(topic, field, False, rules, threads)
+        values, faults, lanes, done, missed = self._open(side, batch, headers, field, threads, packed)
+        self._tally.decrypted(length, len(faults), done[3], done[1], missed)
+        values = packed_rows(values) if packed else values
+        return Result(values, row_errors(faults), schema_ids=(side.schema_ids, lanes))
 
     def serialize(
         self,
@@ -194,17 +198,19 @@ class Engine:
         """
         if isinstance(rows, Mapping | str | bytes):
             raise BatchError("bad_batch", "rows are a sequence of rows, not one row")
-        check_call(topic, field, threads, rules, framing)
-        self._check_open()
-        if nothing_in(rows, False, len(rows)):
-            self._count_write(len(rows), 0, len(rows), _NOTHING)
-            return nothing(len(rows), False, framing)
-        target = WriteTarget(topic, field, None, framing, True, rules)
-        snapshot = self._write(target)
+        snapshot = self._writes.at_hand(topic, field, None, framing, True, rules)
+        if snapshot is None or threads != 1:
+            check_call(topic, field, threads, rules, framing)
+        if snapshot is None:
+            self._check_open()
+            if nothing_in(rows, False, len(rows)):
+                self._tally.encrypted(len(rows), 0, len(rows), 0, 0)
+                return nothing(len(rows), False, framing)
+            snapshot = self._write(WriteTarget(topic, field, None, framing, True, rules))
         assert snapshot.codec is not None  # noqa: S101 - a snapshot for rows has one
         encoded = snapshot.codec.encode(rows)
         batch = (encoded.buffer, encoded.offsets)
-        values, faults, done = seal(self._writes, target, snapshot, batch, threads, packed=False)
+        values, faults, done = seal(self._writes, snapshot, batch, threads, packed=False)
         errors = row_errors(faults, encoded.rows)
         if encoded.rows is not None:
             spread: _Values = [None] * len(rows)
@@ -212,8 +218,8 @@ class Engine:
                 spread[row] = value
             values = spread
             errors = sorted(errors + encoded.errors, key=lambda error: error.row)
-        self._count_write(len(rows), len(errors), encoded.tombstones, done)
-        self._count_codec(len(rows) - encoded.tombstones, encoded.by_fastavro)
+        self._tally.encrypted(len(rows), len(errors), encoded.tombstones, done[0], done[2])
+        self._tally.coded(len(rows) - encoded.tombstones, encoded.by_fastavro)
         return Result(values, errors, headers=headers_for(snapshot.header, values))
 
     def deserialize(
@@ -239,15 +245,18 @@ class Engine:
         Raises:
             CsfleError: the batch is malformed, or the subject cannot be told.
         """
-        target = ReadTarget(topic, field, True, rules)
-        side, bodies, errors, lanes = self._open(target, frames, headers, threads)
+        batch, packed, length = as_batch(frames)
+        if packed:
+            raise BatchError("bad_batch", "deserialize takes a list of frames")
+        side = self._side(topic, field, True, rules, threads)
+        bodies, faults, lanes, done, missed = self._open(side, batch, headers, field, threads, packed)
+        errors = row_errors(faults)
         codecs = [None if lane is None else side.lanes[lane].codec for lane in lanes]
         decoded = decode(bodies, codecs, side.latest_codec)
-        self._count_codec(len(bodies) - bodies.count(None), decoded.by_fastavro)
         if decoded.errors:
-            misfits = len(decoded.errors)
-            self._counters.add(rows_failed=misfits, rows_decrypted=-misfits)
             errors = sorted(errors + decoded.errors, key=lambda error: error.row)
+        self._tally.decrypted(length, len(errors), done[3], done[1], missed)
+        self._tally.coded(len(bodies) - bodies.count(None), decoded.by_fastavro)
         return Result(decoded.rows, errors, schema_ids=(side.schema_ids, lanes))
 
     def writer_schema(self, topic: str, field: str = "value") -> tuple[int, str]:
@@ -304,7 +313,7 @@ class Engine:
 
     def stats(self) -> dict[str, int]:
         """Counters by the names in ``csfle_fast.metrics``, and the seals of each DEK in use."""
-        stats = self._counters.read()
+        stats = self._tally.read()
         stats.update(self._keys.counters())
         stats["registry_requests"] = self._registry.requests
         stats["failures_bridged"] += self._registry.bridged
@@ -333,7 +342,6 @@ class Engine:
         self._refresher.reset_locks()
         self._registry.reset_locks()
         self._keys.reset_locks()
-        self._counters.reset_locks()
         self._writes.reset_locks()
         self._reads.reset_locks()
 
@@ -346,49 +354,38 @@ class Engine:
         self._check_open()  # behind the making: a snapshot made while the Engine was closed is dropped
         return snapshot
 
+    def _side(self, topic: str, field: str, rows: bool, rules: RulesToRun, threads: int) -> ReadSide:
+        side = self._reads.at_hand(topic, field, rows, rules)
+        if side is None or threads != 1:
+            check_call(topic, field, threads, rules)
+        if side is None:
+            self._check_open()
+            side = self._reads.get(ReadTarget(topic, field, rows, rules))
+        return side
+
+    @staticmethod
     def _open(
-        self, target: ReadTarget, frames: Batch, headers: Sequence[Headers | None] | None, threads: int
-    ) -> tuple[ReadSide, Any, list[RowError], list[int | None]]:
-        batch, packed, length = as_batch(frames)
-        check_call(target.topic, target.field, threads, target.rules)
-        if packed and target.rows:
-            raise BatchError("bad_batch", "deserialize takes a list of frames")
-        self._check_open()
-        side = self._reads.get(target)
+        side: ReadSide,
+        batch: Any,
+        headers: Sequence[Headers | None] | None,
+        field: str,
+        threads: int,
+        packed: bool,
+    ) -> tuple[Any, list[Fault], list[int | None], Done, int]:
+        """What the core gives of frames, once nothing is missing, and how much was."""
         named = None if headers is None else list(headers)
-        header_name = f"__{target.field}_schema_id"
-        room = MISSES_PER_BATCH
+        header_name = f"__{field}_schema_id"
+        missed = 0
         reader = side.reader
         while True:
             # What is missing is found once a batch; then the batch is opened by one new snapshot.
-            values, faults, misses, lanes, counts = reader.decrypt(
+            room = MISSES_PER_BATCH - missed
+            values, faults, misses, lanes, done = reader.decrypt(
                 batch, fork.pool(), threads, packed, named, header_name, room
             )
             if not misses:
-                break
+                return values, faults, lanes, done, missed
             found = misses[:room]
             side.resolve(found)
             reader = side.resolved
-            room -= len(found)
-            self._counters.add(misses=len(found))
-        self._counters.add(
-            batches=1,
-            rows_decrypted=length - counts[3] - len(faults),
-            rows_failed=len(faults),
-            tombstones=counts[3],
-            values_opened=counts[1],
-        )
-        return side, packed_rows(values) if packed else values, row_errors(faults), lanes
-
-    def _count_write(self, rows: int, failed: int, tombstones: int, done: Done) -> None:
-        self._counters.add(
-            batches=1,
-            rows_encrypted=rows - tombstones - failed,
-            rows_failed=failed,
-            tombstones=tombstones,
-            values_sealed=done[0],
-            values_passed=done[2],
-        )
-
-    def _count_codec(self, rows: int, by_fastavro: int) -> None:
-        self._counters.add(rows_by_fast_codec=rows - by_fastavro, rows_by_fastavro=by_fastavro)
+            missed += len(found)

@@ -5,10 +5,9 @@ All are plain integers that only grow, counted since the Engine was made, unless
 
 from __future__ import annotations
 
-import threading
 from types import MappingProxyType
 
-__all__ = ["DEK_BYTES_PREFIX", "DEK_SEALS_PREFIX", "METRICS", "Counters"]
+__all__ = ["DEK_BYTES_PREFIX", "DEK_SEALS_PREFIX", "METRICS"]
 
 METRICS = MappingProxyType(
     {
@@ -42,26 +41,3 @@ METRICS = MappingProxyType(
 DEK_SEALS_PREFIX = "dek_seals/"
 #: Keys ``dek_bytes/<KEK>/<subject>/<algorithm>/<version>``: bytes of text in those values.
 DEK_BYTES_PREFIX = "dek_bytes/"
-
-
-class Counters:
-    """Counters that many threads add to."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts = dict.fromkeys(METRICS, 0)
-
-    def add(self, **counts: int) -> None:
-        """Add to some counters at once."""
-        with self._lock:
-            for name, count in counts.items():
-                self._counts[name] += count
-
-    def read(self) -> dict[str, int]:
-        """All counters at one moment."""
-        with self._lock:
-            return dict(self._counts)
-
-    def reset_locks(self) -> None:
-        """To be called in a forked child."""
-        self._lock = threading.Lock()

@@ -168,9 +168,7 @@ def decode(
 ) -> DecodedRows:
     """Decode bodies, each by its writer's codec, into rows of ``reader``'s shape if given."""
     bodies, codecs = tuple(bodies), tuple(codecs)
-    compiled = {
-        codec: None if codec is None else codec.compiled_for(reader) for codec in set(codecs)
-    }
+    compiled = {codec: None if codec is None else codec.compiled_for(reader) for codec in set(codecs)}
     errors: list[RowError] = []
     target = None if reader is None else reader.parsed
     handed = 0

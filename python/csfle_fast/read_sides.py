@@ -43,9 +43,17 @@ class ReadSides:
     ) -> None:
         self._make = partial(ReadSide, registry, keys, plans, settings)
         self._size = size
-        self._sides: OrderedDict[ReadTarget, ReadSide] = OrderedDict()
+        self._sides: OrderedDict[object, ReadSide] = OrderedDict()
         self._closed = False
         self._lock = threading.Lock()
+
+    def at_hand(self, *target: object) -> ReadSide | None:
+        """The side for the parts of a ReadTarget, if it need not be made; they may be of any kind."""
+        try:
+            side = self._sides.get(target)
+        except TypeError:  # one that no target can have: whoever makes a side says so
+            return None
+        return None if side is None or time.monotonic() >= side.fresh_until or side.full else side
 
     def get(self, target: ReadTarget) -> ReadSide:
         """The side for ``target``. Raises CsfleError: the latest version is needed and cannot be had."""

@@ -6,11 +6,11 @@ import logging
 from array import array
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from csfle_fast import fork
 from csfle_fast.batches import Fault, packed_rows
-from csfle_fast.writing import WriteSnapshot, WriteSnapshots, WriteTarget
+from csfle_fast.writing import WriteSnapshot, WriteSnapshots
 
 __all__ = ["Done", "Sealed", "seal"]
 
@@ -21,23 +21,13 @@ Done = tuple[int, int, int, int, int]
 _NO_ROOM = "dek_exhausted"
 
 
-class Sealed(NamedTuple):
-    """What came of a batch of bodies, in the form that the core gives it.
-
-    Attributes:
-        values: a list of frames, or a pair (buffer, offsets).
-        faults: rows that failed, in row order.
-        done: what was done.
-    """
-
-    values: Any
-    faults: list[Fault]
-    done: Done
+#: What came of a batch of bodies, as the core gives it: a list of frames or a pair (buffer, offsets); the
+#: rows that failed, in row order; what was done.
+Sealed = tuple[Any, list[Fault], Done]
 
 
 def seal(
     snapshots: WriteSnapshots,
-    target: WriteTarget,
     snapshot: WriteSnapshot,
     batch: Any,
     threads: int,
@@ -47,7 +37,6 @@ def seal(
 
     Args:
         snapshots: where the snapshot with the next keys comes from.
-        target: what the snapshot is for.
         snapshot: the snapshot.
         batch: a list of bodies, or a pair (buffer, offsets).
         threads: how many may work on the batch.
@@ -62,15 +51,12 @@ def seal(
         _warn(snapshot)
         waiting = [fault[0] for fault in faults if fault[2] == _NO_ROOM]
         if waiting:
-            return _go_on(
-                snapshots, target, snapshot, batch, threads, Sealed(values, faults, done), waiting, packed
-            )
-    return Sealed(values, faults, done)
+            return _go_on(snapshots, snapshot, batch, threads, (values, faults, done), waiting, packed)
+    return values, faults, done
 
 
 def _go_on(
     snapshots: WriteSnapshots,
-    target: WriteTarget,
     snapshot: WriteSnapshot,
     batch: Any,
     threads: int,
@@ -80,11 +66,11 @@ def _go_on(
 ) -> Sealed:
     """Seals what waits under the next keys, until nothing does, and puts everything in its place."""
     bodies = _rows(batch)
-    values = _rows(packed_rows(begun.values)) if packed else begun.values
-    faults = [fault for fault in begun.faults if fault[2] != _NO_ROOM]
-    done = begun.done
+    given, failed, done = begun
+    values = _rows(packed_rows(given)) if packed else given
+    faults = [fault for fault in failed if fault[2] != _NO_ROOM]
     while waiting:
-        snapshot = snapshots.after(target, snapshot)
+        snapshot = snapshots.after(snapshot)
         rest = [bodies[row] for row in waiting]
         sealed, failed, _, _, more = snapshot.writer.encrypt(rest, fork.pool(), threads, False)
         for row, value in zip(waiting, sealed, strict=True):
@@ -93,7 +79,7 @@ def _go_on(
         done = (done[0] + more[0], done[1], done[2] + more[2], done[3], done[4] + more[4])
         waiting = [waiting[fault[0]] for fault in failed if fault[2] == _NO_ROOM]
     faults.sort(key=lambda fault: fault[0])
-    return Sealed(_packed(values) if packed else values, faults, done)
+    return _packed(values) if packed else values, faults, done
 
 
 def _rows(batch: Any) -> list[Any]:

@@ -23,29 +23,6 @@ _MAGIC_ID = b"\x00"
 _MAGIC_GUID = b"\x01"
 
 
-@dataclass(frozen=True)
-class WriteSnapshot:
-    """All that sealing a batch needs.
-
-    Attributes:
-        writer: the compiled plan with its ciphers.
-        compiled: the plan with its rules.
-        version: the writer schema's version.
-        keys: the key of each rule.
-        codec: for rows; None where only bodies are wanted.
-        header: the header that names the schema, under header framing; None with a prefix.
-        fresh_until: monotonic seconds from which to ask for another, or for the same again.
-    """
-
-    writer: Writer
-    compiled: Compiled
-    version: Version
-    keys: tuple[WriterKey, ...]
-    codec: Codec | None
-    header: tuple[str, bytes] | None
-    fresh_until: float
-
-
 class WriteTarget(NamedTuple):
     """What a snapshot is for: topic, key or value, pinned schema id, framing, rows or bodies, rules."""
 
@@ -55,6 +32,31 @@ class WriteTarget(NamedTuple):
     framing: str
     rows: bool
     rules: RulesToRun = "all"
+
+
+@dataclass(frozen=True)
+class WriteSnapshot:
+    """All that sealing a batch needs.
+
+    Attributes:
+        target: what it is for.
+        writer: the compiled plan with its ciphers.
+        compiled: the plan with its rules.
+        version: the writer schema's version.
+        keys: the key of each rule.
+        codec: for rows; None where only bodies are wanted.
+        header: the header that names the schema, under header framing; None with a prefix.
+        fresh_until: monotonic seconds from which to ask for another, or for the same again.
+    """
+
+    target: WriteTarget
+    writer: Writer
+    compiled: Compiled
+    version: Version
+    keys: tuple[WriterKey, ...]
+    codec: Codec | None
+    header: tuple[str, bytes] | None
+    fresh_until: float
 
 
 class WriteSnapshots:
@@ -72,7 +74,7 @@ class WriteSnapshots:
         self._keys = keys
         self._plans = plans
         self._size = size
-        self._snapshots: OrderedDict[WriteTarget, WriteSnapshot] = OrderedDict()
+        self._snapshots: OrderedDict[object, WriteSnapshot] = OrderedDict()
         self._closed = False
         self._lock = threading.Lock()
 
@@ -87,7 +89,15 @@ class WriteSnapshots:
             snapshot = self._make(target, snapshot)
         return snapshot
 
-    def after(self, target: WriteTarget, spent: WriteSnapshot) -> WriteSnapshot:
+    def at_hand(self, *target: object) -> WriteSnapshot | None:
+        """The snapshot for the parts of a WriteTarget, if it need not be made; they may be of any kind."""
+        try:
+            snapshot = self._snapshots.get(target)
+        except TypeError:  # one that no target can have: whoever makes a snapshot says so
+            return None
+        return None if snapshot is None or time.monotonic() >= snapshot.fresh_until else snapshot
+
+    def after(self, spent: WriteSnapshot) -> WriteSnapshot:
         """The same snapshot with another key wherever the budget of its key has no room left.
 
         Raises:
@@ -100,10 +110,10 @@ class WriteSnapshots:
             if key.cipher.exhausted:
                 lease = self._keys.key_after(rule, compiled.subject, key)
                 keys[place], until = lease.value, min(until, lease.renew)
-        frame, _ = _framing(spent.version, target)
+        frame, _ = _framing(spent.version, spent.target)
         writer = Writer(compiled.plan, [key.cipher for key in keys], frame)
         snapshot = replace(spent, writer=writer, keys=tuple(keys), fresh_until=until)
-        self._keep(target, snapshot)
+        self._keep(snapshot)
         return snapshot
 
     def close(self) -> None:
@@ -144,15 +154,15 @@ class WriteSnapshots:
                 codec = same.codec if same else Codec(compiled.schema, where)
             frame, header = _framing(version, target)
             writer = Writer(compiled.plan, [key.cipher for key in keys], frame)
-            snapshot = WriteSnapshot(writer, compiled, version, keys, codec, header, fresh_until)
-        self._keep(target, snapshot)
+            snapshot = WriteSnapshot(target, writer, compiled, version, keys, codec, header, fresh_until)
+        self._keep(snapshot)
         return snapshot
 
-    def _keep(self, target: WriteTarget, snapshot: WriteSnapshot) -> None:
+    def _keep(self, snapshot: WriteSnapshot) -> None:
         with self._lock:
             if not self._closed:
-                self._snapshots[target] = snapshot
-                self._snapshots.move_to_end(target)
+                self._snapshots[snapshot.target] = snapshot
+                self._snapshots.move_to_end(snapshot.target)
             while len(self._snapshots) > self._size:
                 self._snapshots.popitem(last=False)
 

@@ -14,6 +14,9 @@ use crate::value::{self, Layer};
 /// Plaintext and ciphertext in work at once, in one thread; a single larger value stands alone.
 const SCRATCH: usize = 48 << 10;
 
+/// Room to begin with: enough for the values of one row as most are.
+const FIRST: usize = 1 << 10;
+
 /// Values in work. Wiped when it is dropped, as far as it was used.
 #[derive(Default)]
 pub(crate) struct Scratch {
@@ -42,7 +45,7 @@ impl Scratch {
     /// Growing moves the buffer, and the old one must not keep plaintext.
     #[cold]
     fn grow(&mut self, filled: usize) {
-        let mut grown = vec![0; self.used.max(2 * self.buffer.len())];
+        let mut grown = vec![0; self.used.max(2 * self.buffer.len()).max(FIRST)];
         grown[..filled].copy_from_slice(&self.buffer[..filled]);
         self.buffer.zeroize();
         self.buffer = grown;
@@ -79,12 +82,11 @@ fn text_range(layer: Layer, slot: Slot) -> std::ops::Range<usize> {
     start..start + slot.text
 }
 
-/// Seals every hole of a group of rows, and counts the seals. `body(row)` is the body that the row
-/// was walked from.
+/// Seals every hole of a group of rows, and counts the seals. `value(hole)` is what it waits for.
 pub(crate) fn seal<'a>(
     write: &WriteLane,
     holes: &[Hole],
-    body: impl Fn(u32) -> &'a [u8],
+    value: impl Fn(&Hole) -> &'a [u8],
     out: &mut [u8],
     scratch: &mut Scratch,
     nonces: &mut Nonces,
@@ -98,7 +100,7 @@ pub(crate) fn seal<'a>(
             if !lane.is_under_only(hole.leaf, rule) {
                 continue;
             }
-            let text = &body(hole.row)[hole.value..hole.value + hole.value_len];
+            let text = value(hole);
             if scratch.full(text.len() + added) {
                 seal_scratch(lane, *layer, cipher, holes, out, scratch, nonces)?;
             }
@@ -117,7 +119,7 @@ pub(crate) fn seal<'a>(
         let leaf = &lane.plan.leaves[hole.leaf as usize];
         if leaf.rules.len() > 1 {
             seals += leaf.rules.len() - 1;
-            let text = &body(hole.row)[hole.value..hole.value + hole.value_len];
+            let text = value(hole);
             seal_nested(
                 write,
                 (leaf.kind, &leaf.rules),

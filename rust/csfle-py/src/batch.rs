@@ -80,6 +80,30 @@ pub fn list_result<'py>(
     ))
 }
 
+/// The result of a list of one row. `fill` writes it into a place of `size` bytes, which may turn out
+/// too large.
+pub fn one_result<'py>(
+    py: Python<'py>,
+    rows: &Borrowed<'_>,
+    size: usize,
+    fill: impl FnOnce(&mut [u8]) -> Outcome,
+    refusals: &[(String, String)],
+) -> PyResult<BatchResult<'py>> {
+    let mut outcome = None;
+    let mut bytes = PyBytes::new_with(py, size, |place| {
+        outcome = Some(fill(place));
+        Ok(())
+    })?;
+    let outcome = outcome.unwrap_or_default();
+    let used = outcome.ends.last().copied().unwrap_or(0);
+    if used < size {
+        bytes = PyBytes::new(py, &bytes.as_bytes()[..used]);
+    }
+    let lost = !outcome.faults.is_empty() || !outcome.misses.is_empty() || rows.row(0).is_none();
+    let values = PyList::new(py, [(!lost).then_some(bytes)])?;
+    Ok(result(py, values.into_any(), rows.tombstones(), vec![outcome], refusals))
+}
+
 /// An iterator whose length is known although its parts' is not added up: a list is made at its
 /// final size.
 struct Exact<I> {
@@ -145,9 +169,11 @@ fn result<'py>(
         lanes.extend(outcome.lanes);
         counts += outcome.counts;
     }
-    let mut seen = std::collections::HashSet::new();
-    misses.retain(|miss| seen.insert(*miss)); // chunks may have missed the same
-    misses.truncate(MISSES_PER_BATCH); // each chunk keeps to it, and all together do
+    if !misses.is_empty() {
+        let mut seen = std::collections::HashSet::new();
+        misses.retain(|miss| seen.insert(*miss)); // chunks may have missed the same
+        misses.truncate(MISSES_PER_BATCH); // each chunk keeps to it, and all together do
+    }
     let misses = misses.into_iter().map(|miss| match miss {
         Miss::Schema(SchemaRef::Id(id)) => PyMiss::Id("id", id),
         Miss::Schema(SchemaRef::Guid(guid)) => PyMiss::Guid("guid", PyBytes::new(py, &guid)),

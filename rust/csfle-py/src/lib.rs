@@ -8,6 +8,7 @@ mod objects;
 mod plan;
 mod reader;
 mod schema;
+mod tally;
 mod writer;
 
 use csfle_core::crypto::Provider;
@@ -34,6 +35,8 @@ mod _core {
     use super::reader::{ReadLane, Reader};
     #[pymodule_export]
     use super::schema::Schema;
+    #[pymodule_export]
+    use super::tally::Tally;
     #[pymodule_export]
     use super::writer::Writer;
 

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use csfle_core::batch::Decryption;
+use csfle_core::batch::{Decryption, Rows};
 use csfle_core::error::Fault;
 use csfle_core::framing::SchemaRef;
 use csfle_core::lane::{DekVersions, ReadLane as CoreLane, ReadTable};
 use pyo3::prelude::*;
 
-use crate::batch::{BatchResult, Pool, detached, list_result, packed_result};
+use crate::batch::{BatchResult, Pool, detached, list_result, one_result, packed_result};
 use crate::cipher::Cipher;
 use crate::errors::misuse;
 use crate::input::Held;
@@ -100,6 +100,10 @@ impl Reader {
             let sizes = detached(py, &rows, || work.sizes());
             let fill = |buffer: &mut [u8]| detached(py, &rows, || work.to_buffer(buffer, &sizes));
             return packed_result(py, sizes.iter().sum(), fill, &self.refusals);
+        }
+        if rows.len() == 1 {
+            let place = |place: &mut [u8]| detached(py, &rows, || work.to_place(place));
+            return one_result(py, &rows, work.size(0), place, &self.refusals);
         }
         let chunks = detached(py, &rows, || work.to_arenas());
         list_result(py, &rows, chunks, &self.refusals)

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use csfle_core::batch::Encryption;
+use csfle_core::batch::{Encryption, Rows};
 use csfle_core::lane::WriteLane;
 use pyo3::prelude::*;
 
-use crate::batch::{BatchResult, Pool, detached, list_result, packed_result};
+use crate::batch::{BatchResult, Pool, detached, list_result, one_result, packed_result};
 use crate::cipher::Cipher;
 use crate::errors::misuse;
 use crate::input::Held;
@@ -51,6 +51,16 @@ impl Writer {
             let sizes = detached(py, &rows, || work.sizes());
             let fill = |buffer: &mut [u8]| detached(py, &rows, || work.to_buffer(buffer, &sizes));
             return packed_result(py, sizes.iter().sum(), fill, &[]);
+        }
+        if rows.len() == 1 {
+            // Made in the object that is given out, without an arena in between.
+            return one_result(
+                py,
+                &rows,
+                work.size(0),
+                |place| detached(py, &rows, || work.to_place(place)),
+                &[],
+            );
         }
         let chunks = detached(py, &rows, || work.to_arenas());
         list_result(py, &rows, chunks, &[])

@@ -21,13 +21,12 @@ impl Reservation {
         &mut self,
         write: &WriteLane,
         group: &mut Group,
-        is_body: impl Fn(&GroupRow) -> bool,
         mut refused: impl FnMut(usize, Code),
     ) -> u64 {
         self.restart(write);
         self.holes(write, &group.holes);
         if !write.lane.payload.is_empty() {
-            for row in group.rows.iter().filter(|row| is_body(row)) {
+            for row in group.rows.iter().filter(|row| row.is_in()) {
                 self.payload(write, row);
             }
         }
@@ -42,7 +41,7 @@ impl Reservation {
             self.restart(write);
             let holes = of_row.next_if(|holes| holes[0].row as usize == position);
             self.holes(write, holes.unwrap_or_default());
-            if is_body(row) {
+            if row.is_in() {
                 self.payload(write, row);
             }
             let code = if self.never_fits(write) {

@@ -15,8 +15,17 @@ pub(super) struct GroupRow {
     pub(super) end: usize,
     /// Tagged values that were let pass, on WRITE.
     pub(super) passed: u64,
+    /// There is no row.
+    pub(super) empty: bool,
     /// Failed, or waiting for what was missed: to be taken out.
     pub(super) dropped: bool,
+}
+
+impl GroupRow {
+    /// Whether there is something to go out.
+    pub(super) fn is_in(&self) -> bool {
+        !self.empty && !self.dropped
+    }
 }
 
 /// The rows and holes of a group.
@@ -27,6 +36,11 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// Empty, with room for so many rows and for so many holes, as far as that is a usual number.
+    pub(super) fn with_room(rows: usize, holes: usize) -> Self {
+        Self { rows: Vec::with_capacity(rows), holes: Vec::with_capacity(holes.min(8 * ROWS)) }
+    }
+
     pub(super) fn clear(&mut self) {
         self.rows.clear();
         self.holes.clear();

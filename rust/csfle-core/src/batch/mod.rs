@@ -4,6 +4,7 @@ mod budget;
 mod group;
 mod pack;
 mod read;
+mod source;
 mod stage;
 mod whole;
 mod write;
@@ -11,7 +12,9 @@ mod write;
 use std::ops::Range;
 
 pub use pack::Packed;
+pub use source::Source;
 pub use whole::{Decryption, Encryption};
+pub use write::encrypt_from;
 
 use crate::error::Fault;
 use crate::lane::Miss;

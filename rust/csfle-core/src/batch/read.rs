@@ -125,7 +125,8 @@ impl Chunk<'_> {
         let mut lane: Option<u32> = None;
         let mut bytes = 0;
         for index in range.take(ROWS) {
-            let mut row = GroupRow { index, start: out.len(), end: out.len(), passed: 0, dropped: false };
+            let mut row =
+                GroupRow { index, start: out.len(), end: out.len(), passed: 0, empty: false, dropped: false };
             let mut found = None;
             let mut source = None;
             if let Some(payload) = rows.row(index) {

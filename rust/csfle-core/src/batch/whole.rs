@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::pack::{Packed, pack};
 use super::{Outcome, Rows, read, write};
-use crate::avro::{Arena, Walker};
+use crate::avro::{Arena, Fixed, Walker};
 use crate::lane::{ReadTable, WriteLane};
 use crate::parallel::{Pool, chunks};
 
@@ -60,6 +60,17 @@ impl<R: Rows + ?Sized> Encryption<'_, R> {
         })
     }
 
+    /// At most the bytes of the frame of one row.
+    pub fn size(&self, row: usize) -> usize {
+        let mut walker = Walker::default();
+        self.rows.row(row).map_or(0, |body| write::encrypted_size(self.write, &mut walker, body))
+    }
+
+    /// The frames in a place that has room for them, in this thread.
+    pub fn to_place(&self, place: &mut [u8]) -> Outcome {
+        write::encrypt(self.write, self.rows, 0..self.rows.len(), &mut Fixed::new(place))
+    }
+
     /// Bytes of each frame.
     pub fn sizes(&self) -> Vec<usize> {
         let chunks = self.chunks();
@@ -100,6 +111,16 @@ impl<R: Rows + ?Sized> Decryption<'_, R> {
             let outcome = read::decrypt(self.table, self.rows, chunk, self.misses, &mut arena);
             (arena, outcome)
         })
+    }
+
+    /// At most the bytes of the body of one row.
+    pub fn size(&self, row: usize) -> usize {
+        read::decrypted_size(self.table, &mut Walker::default(), self.rows, row)
+    }
+
+    /// The bodies in a place that has room for them, in this thread.
+    pub fn to_place(&self, place: &mut [u8]) -> Outcome {
+        read::decrypt(self.table, self.rows, 0..self.rows.len(), self.misses, &mut Fixed::new(place))
     }
 
     /// At most the bytes of each body.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::budget::Reservation;
 use super::group::{Group, GroupRow, ROWS};
+use super::source::{Bodies, Source};
 use super::{Outcome, Rows};
 use crate::avro::{Measure, Out, Walker};
 use crate::crypto::{Nonces, Slot};
@@ -49,32 +50,41 @@ pub fn encrypt<R: Rows + ?Sized, O: Out>(
     range: Range<usize>,
     out: &mut O,
 ) -> Outcome {
-    let mut outcome =
-        Outcome { rows: range.clone(), ends: Vec::with_capacity(range.len()), ..Outcome::default() };
     if write.lane.copies() {
-        frame_only(write, rows, range, out, &mut outcome);
-        return outcome;
+        return frame_only(write, rows, range, out);
     }
+    encrypt_from(write, &mut Bodies::new(&write.lane, rows), range, out)
+}
+
+/// Encrypts what a source gives for the rows at `range` into `out`.
+pub fn encrypt_from<S: Source, O: Out>(
+    write: &WriteLane,
+    source: &mut S,
+    range: Range<usize>,
+    out: &mut O,
+) -> Outcome {
+    let mut outcome = outcome_of(&range);
     let expected = range.len().saturating_mul(write.lane.nonces());
-    let mut chunk = match Nonces::for_chunk(expected) {
-        Ok(nonces) => Chunk {
-            write,
-            walker: Walker::default(),
-            scratch: Scratch::default(),
-            nonces,
-            reservation: Reservation::default(),
-        },
+    let nonces = match Nonces::for_chunk(expected) {
+        Ok(nonces) => nonces,
         Err(code) => {
             outcome.ends.resize(range.len(), 0);
             outcome.faults = range.map(|row| (row, Fault::of(code))).collect();
             return outcome;
         }
     };
-    let mut group = Group::default();
+    let (scratch, reservation) = (Scratch::default(), Reservation::default());
+    let mut chunk = Chunk { write, source, scratch, nonces, reservation };
+    let rows_of_group = range.len().min(ROWS);
+    let mut group = Group::with_room(rows_of_group, rows_of_group * write.lane.plan.leaves.len());
     for start in range.clone().step_by(ROWS) {
-        chunk.group(rows, start..range.end.min(start + ROWS), out, &mut group, &mut outcome);
+        chunk.group(start..range.end.min(start + ROWS), out, &mut group, &mut outcome);
     }
     outcome
+}
+
+fn outcome_of(rows: &Range<usize>) -> Outcome {
+    Outcome { rows: rows.clone(), ends: Vec::with_capacity(rows.len()), ..Outcome::default() }
 }
 
 /// Puts frames around bodies that no rule touches.
@@ -83,8 +93,8 @@ fn frame_only<R: Rows + ?Sized, O: Out>(
     rows: &R,
     range: Range<usize>,
     out: &mut O,
-    outcome: &mut Outcome,
-) {
+) -> Outcome {
+    let mut outcome = outcome_of(&range);
     for index in range {
         if let Some(body) = rows.row(index) {
             let start = out.len();
@@ -95,59 +105,54 @@ fn frame_only<R: Rows + ?Sized, O: Out>(
         }
         outcome.ends.push(out.len());
     }
+    outcome
 }
 
-struct Chunk<'a> {
+struct Chunk<'a, S> {
     write: &'a WriteLane,
-    walker: Walker,
+    source: &'a mut S,
     scratch: Scratch,
     nonces: Nonces,
     reservation: Reservation,
 }
 
-impl Chunk<'_> {
-    fn group<R: Rows + ?Sized, O: Out>(
-        &mut self,
-        rows: &R,
-        range: Range<usize>,
-        out: &mut O,
-        group: &mut Group,
-        outcome: &mut Outcome,
-    ) {
+impl<S: Source> Chunk<'_, S> {
+    fn group<O: Out>(&mut self, range: Range<usize>, out: &mut O, group: &mut Group, outcome: &mut Outcome) {
         group.clear();
         let first = range.start;
+        self.source.begin(first);
         for index in range {
             let start = out.len();
             let holes_before = group.holes.len();
-            let mut row = GroupRow { index, start, end: start, passed: 0, dropped: false };
-            if let Some(body) = rows.row(index) {
-                match self.row(index - first, body, out, group) {
-                    Ok(passed) => row.passed = passed,
-                    Err(fault) => {
-                        out.truncate(start);
-                        group.holes.truncate(holes_before);
-                        row.dropped = true;
-                        outcome.faults.push((index, fault));
-                    }
+            let mut row = GroupRow { index, start, end: start, passed: 0, empty: false, dropped: false };
+            let written =
+                if self.source.has(index) { self.row(index, index - first, out, group) } else { Ok(None) };
+            match written {
+                Ok(Some(passed)) => (row.passed, row.end) = (passed, out.len()),
+                Ok(None) => {
+                    out.truncate(start);
+                    group.holes.truncate(holes_before);
+                    row.empty = true;
                 }
-                row.end = out.len();
+                Err(fault) => {
+                    out.truncate(start);
+                    group.holes.truncate(holes_before);
+                    row.dropped = true;
+                    outcome.faults.push((index, fault));
+                }
             }
             group.rows.push(row);
         }
-        let walked = outcome.faults.len();
-        outcome.counts.exhausted += self.reservation.take(
-            self.write,
-            group,
-            |row| !row.dropped && rows.row(row.index).is_some(),
-            |index, code| outcome.faults.push((index, Fault::of(code))),
-        );
-        if outcome.faults.len() > walked {
-            outcome.faults.sort_by_key(|(index, _)| *index); // those of the walk came first
+        let written = outcome.faults.len();
+        outcome.counts.exhausted += self.reservation.take(self.write, group, |index, code| {
+            outcome.faults.push((index, Fault::of(code)));
+        });
+        if outcome.faults.len() > written {
+            outcome.faults.sort_by_key(|(index, _)| *index); // those of the source came first
         }
-        let body = |row: u32| rows.row(first + row as usize).unwrap_or_default();
-        let filled =
-            fill::seal(self.write, &group.holes, body, out.bytes(), &mut self.scratch, &mut self.nonces);
-        let sealed = filled.and_then(|values| Ok(values + self.payloads(rows, out, group)?));
+        let Self { write, source, scratch, nonces, .. } = self;
+        let filled = fill::seal(write, &group.holes, |hole| source.value(hole), out.bytes(), scratch, nonces);
+        let sealed = filled.and_then(|values| Ok(values + self.payloads(out, group)?));
         match sealed {
             Ok(seals) => outcome.counts.sealed += seals,
             Err(code) => {
@@ -155,42 +160,37 @@ impl Chunk<'_> {
                 outcome.faults.retain(|(index, _)| *index < first);
                 for row in &mut group.rows {
                     row.dropped = true;
-                    if rows.row(row.index).is_some() {
+                    if !row.empty {
                         outcome.faults.push((row.index, Fault::of(code)));
                     }
                 }
             }
         }
         outcome.counts.passed +=
-            group.rows.iter().filter(|row| !row.dropped).map(|row| row.passed).sum::<u64>();
+            group.rows.iter().filter(|row| row.is_in()).map(|row| row.passed).sum::<u64>();
         group.close_up(out);
         outcome.ends.extend(group.rows.iter().map(|row| row.end));
     }
 
     /// Writes one row with its holes and with room for its payload layers.
-    fn row<O: Out>(&mut self, row: usize, body: &[u8], out: &mut O, group: &mut Group) -> Result<u64, Fault> {
-        let lane = &*self.write.lane;
-        let (front, back) = lane.payload_room();
+    fn row<O: Out>(
+        &mut self,
+        index: usize,
+        place: usize,
+        out: &mut O,
+        group: &mut Group,
+    ) -> Result<Option<u64>, Fault> {
+        let (front, back) = self.write.lane.payload_room();
         let room = |fits: bool| if fits { Ok(()) } else { Err(Fault::of(Code::Internal)) };
         room(out.put(&self.write.frame) && out.gap(front))?;
         #[allow(clippy::cast_possible_truncation)] // below ROWS
-        let row = (row as u32, body);
-        let (sizes, holes) = (SealedSizes(lane), &mut group.holes);
-        let walked = self.walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, row, out, |hole| {
-            holes.push(hole);
-            Ok(())
-        })?;
+        let passed = self.source.put(index, place as u32, out, &mut group.holes)?;
         room(out.gap(back))?;
-        Ok(walked.passed)
+        Ok(passed)
     }
 
     /// Seals the bodies of the group in place, the first payload rule innermost.
-    fn payloads<R: Rows + ?Sized, O: Out>(
-        &mut self,
-        rows: &R,
-        out: &mut O,
-        group: &Group,
-    ) -> Result<u64, Code> {
+    fn payloads<O: Out>(&mut self, out: &mut O, group: &Group) -> Result<u64, Code> {
         let lane = &*self.write.lane;
         let (front, back) = lane.payload_room();
         let mut sealed = 0;
@@ -199,7 +199,7 @@ impl Chunk<'_> {
             let (layer, cipher) = (lane.layer(*rule), &self.write.ciphers[*rule as usize]);
             let layout = layer.algorithm.layout();
             inside = (inside.0 - layout.head - layer.prefix_len(), inside.1 - layout.tail);
-            for row in group.rows.iter().filter(|row| !row.dropped && rows.row(row.index).is_some()) {
+            for row in group.rows.iter().filter(|row| row.is_in()) {
                 let start = row.start + self.write.frame.len() + inside.0;
                 let text = row.end - inside.1 - start - layer.added();
                 let prefix = value::prefix(cipher.version());

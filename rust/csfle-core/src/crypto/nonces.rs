@@ -24,26 +24,26 @@ type KeyStream = ctr::Ctr128BE<aes::Aes256>;
 pub struct Nonces {
     /// None where `buffer` holds nonces from the operating system itself.
     stream: Option<KeyStream>,
-    buffer: Zeroizing<[u8; BUFFER]>,
+    /// Nonces to come, from `used` on.
+    buffer: Zeroizing<Vec<u8>>,
     used: usize,
-    filled: usize,
 }
 
 impl Nonces {
     /// For a chunk that needs about `expected` nonces. It gives more when asked.
     pub fn for_chunk(expected: usize) -> Result<Self, Code> {
-        let mut nonces = Self { stream: None, buffer: Zeroizing::new([0; BUFFER]), used: 0, filled: 0 };
-        if expected <= DIRECT {
-            nonces.filled = expected * NONCE;
-            getrandom::fill(&mut nonces.buffer[..nonces.filled]).map_err(|_| Code::RandomUnavailable)?;
+        let direct = if expected <= DIRECT { expected * NONCE } else { 0 };
+        let mut buffer = Zeroizing::new(vec![0; direct]);
+        if direct > 0 {
+            getrandom::fill(&mut buffer).map_err(|_| Code::RandomUnavailable)?;
         }
-        Ok(nonces)
+        Ok(Self { stream: None, buffer, used: 0 })
     }
 
     /// The next nonce.
     #[inline]
     pub fn draw(&mut self) -> Result<[u8; NONCE], Code> {
-        if self.used == self.filled {
+        if self.used == self.buffer.len() {
             self.refill()?;
         }
         let mut nonce = [0; NONCE];
@@ -63,9 +63,10 @@ impl Nonces {
                 none.insert(KeyStream::new_from_slices(key, iv).map_err(|_| Code::RandomUnavailable)?)
             }
         };
-        self.buffer.fill(0);
-        stream.try_apply_keystream(&mut *self.buffer).map_err(|_| Code::RandomUnavailable)?;
-        (self.used, self.filled) = (0, BUFFER);
+        self.buffer.clear();
+        self.buffer.resize(BUFFER, 0);
+        stream.try_apply_keystream(&mut self.buffer).map_err(|_| Code::RandomUnavailable)?;
+        self.used = 0;
         Ok(())
     }
 }
