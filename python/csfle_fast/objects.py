@@ -194,7 +194,8 @@ def _foreign_converters() -> set[str]:
     """Logical types that fastavro converts in another way than its own: programs may register theirs."""
     tables = (fastavro.write.LOGICAL_WRITERS, fastavro.read.LOGICAL_READERS)
     own = [
-        {name for name, one in table.items() if one.__module__.startswith("fastavro.")} for table in tables
+        {name for name, one in table.items() if str(getattr(one, "__module__", "")).startswith("fastavro.")}
+        for table in tables
     ]
     return set().union(*tables, _CONVERTED) - _CONVERTED.intersection(*own)
 

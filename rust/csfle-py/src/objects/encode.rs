@@ -22,7 +22,7 @@ use super::slow::Slow;
 pub fn encode<O: Out>(program: &Program, row: &Bound<'_, PyAny>, out: &mut O) -> Result<(), Slow> {
     if program.raw {
         let bytes = row.cast_exact::<PyBytes>()?.as_bytes();
-        return room(out.put(bytes));
+        return ensure(out.put(bytes));
     }
     Encoder { program, out, depth: 0, visits: MOST_VISITS, fitting: Fitting::new(program) }.value(ROOT, row)
 }
@@ -43,19 +43,13 @@ impl<'a, O: Out> Encoder<'a, O> {
         match &program.nodes[node] {
             Node::Text => self.sized(value.cast_exact::<PyString>()?.to_str()?.as_bytes()),
             Node::Union(union) => self.union(union, value),
-            Node::Null => {
-                if value.is_none() {
-                    Ok(())
-                } else {
-                    Err(Slow::Row)
-                }
-            }
-            Node::Boolean => room(self.out.put(&[u8::from(value.cast_exact::<PyBool>()?.is_true())])),
+            Node::Null => ensure(value.is_none()),
+            Node::Boolean => ensure(self.out.put(&[u8::from(value.cast_exact::<PyBool>()?.is_true())])),
             Node::Int => self.int(value),
             Node::Long => self.long(long(value)?),
             #[allow(clippy::cast_possible_truncation)] // what a float is
-            Node::Float => room(self.out.put(&(double(value)? as f32).to_le_bytes())),
-            Node::Double => room(self.out.put(&double(value)?.to_le_bytes())),
+            Node::Float => ensure(self.out.put(&(double(value)? as f32).to_le_bytes())),
+            Node::Double => ensure(self.out.put(&double(value)?.to_le_bytes())),
             Node::Bytes => self.sized(value.cast_exact::<PyBytes>()?.as_bytes()),
             Node::Fixed(size) => self.fixed(value.cast_exact::<PyBytes>()?.as_bytes(), *size),
             Node::Enum(symbols) => {
@@ -115,9 +109,9 @@ impl<'a, O: Out> Encoder<'a, O> {
     }
 
     fn map(&mut self, values: NodeId, dict: &Bound<'_, PyDict>) -> Result<(), Slow> {
-        self.enter(dict.len())?;
-        if !dict.is_empty() {
-            let own = dict.copy()?;
+        let own = dict.copy()?;
+        self.enter(own.len())?;
+        if !own.is_empty() {
             self.count(own.len())?;
             for (key, value) in own.iter() {
                 self.sized(key.cast_exact::<PyString>()?.to_str()?.as_bytes())?;
@@ -171,9 +165,9 @@ impl<'a, O: Out> Encoder<'a, O> {
         }
         let sign = if negative { 0xff } else { 0 };
         for _ in needed..size {
-            room(self.out.put(&[sign]))?;
+            ensure(self.out.put(&[sign]))?;
         }
-        room(self.out.put(&bytes[start..]))
+        ensure(self.out.put(&bytes[start..]))
     }
 
     /// Goes into a record, an array or a map of so many values.
@@ -190,7 +184,7 @@ impl<'a, O: Out> Encoder<'a, O> {
 
     #[inline]
     fn long(&mut self, value: i64) -> Result<(), Slow> {
-        room(self.out.put_long(value))
+        ensure(self.out.put_long(value))
     }
 
     fn count(&mut self, items: usize) -> Result<(), Slow> {
@@ -199,16 +193,16 @@ impl<'a, O: Out> Encoder<'a, O> {
 
     #[inline]
     fn sized(&mut self, bytes: &[u8]) -> Result<(), Slow> {
-        room(self.out.put_sized(bytes))
+        ensure(self.out.put_sized(bytes))
     }
 
     fn fixed(&mut self, bytes: &[u8], size: usize) -> Result<(), Slow> {
-        if bytes.len() == size { room(self.out.put(bytes)) } else { Err(Slow::Row) }
+        ensure(bytes.len() == size && self.out.put(bytes))
     }
 }
 
-fn room(fits: bool) -> Result<(), Slow> {
-    if fits { Ok(()) } else { Err(Slow::Row) }
+fn ensure(holds: bool) -> Result<(), Slow> {
+    if holds { Ok(()) } else { Err(Slow::Row) }
 }
 
 fn long(value: &Bound<'_, PyAny>) -> Result<i64, Slow> {

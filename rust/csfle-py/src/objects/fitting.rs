@@ -119,8 +119,9 @@ impl<'a> Fitting<'a> {
     }
 
     fn fits_map(&mut self, values: NodeId, dict: &Bound<'_, PyDict>) -> Result<bool, Slow> {
-        self.enter(dict.len())?;
-        for (key, value) in dict.copy()?.iter() {
+        let own = dict.copy()?;
+        self.enter(own.len())?;
+        for (key, value) in own.iter() {
             if !key.is_exact_instance_of::<PyString>() {
                 return Err(Slow::Row);
             }

@@ -84,7 +84,9 @@ impl Program {
         left: &HashSet<String>,
         foreign: &HashSet<String>,
     ) -> PyResult<Self> {
-        let mut compiler = Compiler { py, schema, left, foreign, ids: HashMap::new(), places: Vec::new() };
+        let spaced = schema.records().any(|(_, record)| record.name.contains('.'));
+        let (ids, places) = (HashMap::new(), Vec::new());
+        let mut compiler = Compiler { py, schema, left, foreign, spaced, ids, places };
         compiler.id(schema.root(), false);
         let mut nodes = Vec::new();
         while let Some((id, left)) = compiler.places.get(nodes.len()) {
@@ -105,6 +107,8 @@ struct Compiler<'a, 'py> {
     schema: &'a Schema,
     left: &'a HashSet<String>,
     foreign: &'a HashSet<String>,
+    /// Whether some record's name has a namespace.
+    spaced: bool,
     /// The node of each type, inside and outside of the fields that are left.
     ids: HashMap<(TypeId, bool), NodeId>,
     /// What each node is of. Those without a node yet are still to be compiled.
@@ -167,9 +171,10 @@ impl Compiler<'_, '_> {
     /// The branches that are records by their names, where those are sure to be what fastavro calls
     /// them: it writes a name without a namespace in another way below a name with one.
     fn names(&self, branches: &[TypeId]) -> HashMap<String, usize> {
-        let spaced = self.schema.records().any(|(_, record)| record.name.contains('.'));
         let named = branches.iter().enumerate().filter_map(|(at, branch)| match self.schema.get(*branch) {
-            Type::Record(record) if record.name.contains('.') || !spaced => Some((record.name.clone(), at)),
+            Type::Record(record) if record.name.contains('.') || !self.spaced => {
+                Some((record.name.clone(), at))
+            }
             _ => None,
         });
         named.collect()
