@@ -270,10 +270,11 @@ def test_fields_that_may_hold_ciphertext_have_no_logical_type() -> None:
     schema = record(
         field("u", texts), field("open", texts), field("d", BYTES_DECIMAL), field("r", ["null", inner])
     )
-    left = frozenset({"R.u", "R.d", "R.r"})
+    schema["fields"].append(field("w", [logical("string", "uuid"), logical("int", "date")]))
+    left = frozenset({"R.u", "R.d", "R.r", "R.w"})
     one = Codec(Schema(json.dumps(schema)), "a schema", left)
     id_ = uuid.UUID(int=1)
-    row = {"u": ["sealed"], "open": [id_], "d": b"\x01", "r": {"u": id_}}
+    row = {"u": ["sealed"], "open": [id_], "d": b"\x01", "r": {"u": id_}, "w": dt.date(2026, 1, 2)}
     body = one.encode([row]).buffer
     assert decode([body], [one], None) == ([row], [], 0)
     assert fastavro.schemaless_reader(io.BytesIO(body), one.parsed, None) == row

@@ -105,6 +105,19 @@ def test_rows_that_grow_when_they_are_written_out() -> None:
     assert alone(codec(TREE), row) == (b"", ["too_deep"])
 
 
+@pytest.mark.parametrize(("levels", "codes"), [(12, []), (100, ["too_deep"])])
+def test_branches_that_look_alike_all_the_way(levels: int, codes: list[str]) -> None:
+    one, two = (
+        record(field("r", "R"), field("x", kind), name=name) for name, kind in [("A", "int"), ("B", "string")]
+    )
+    row: dict[str, Any] = {"u": None}
+    for _ in range(levels):
+        row = {"u": {"r": row, "x": "only B has a text"}}
+    encoded = codec(record(field("u", ["null", one, two]))).encode([row])
+    assert [error.code for error in encoded.errors] == codes
+    assert encoded.by_fastavro == len(codes)
+
+
 def test_defaults_that_hold_themselves() -> None:
     schema = record(field("v", "long", default=0), field("r", "R", default={}))
     [error] = codec(schema).encode([{"v": 1}]).errors

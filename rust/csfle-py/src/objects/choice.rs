@@ -124,12 +124,12 @@ impl Union {
 
 fn choices(class: Class, branches: &[NodeId], nodes: &[Node]) -> Box<[Choice]> {
     let mut choices = Vec::new();
-    // Where a float would do, a double that comes later is taken instead.
-    let double = branches.iter().rposition(|branch| matches!(nodes[*branch], Node::Double));
+    // Where a float would do, a double behind it is taken instead; one before it has been taken already.
+    let double = branches.iter().position(|branch| matches!(nodes[*branch], Node::Double));
     for (at, branch) in branches.iter().enumerate() {
         let fit = fit(&nodes[*branch], class);
         let float = matches!(nodes[*branch], Node::Float);
-        let at = double.filter(|double| float && *double > at).unwrap_or(at);
+        let at = double.filter(|_| float).unwrap_or(at);
         if fit != Fit::Never {
             choices.push(Choice { index: index(at), node: branches[at] });
         }

@@ -7,18 +7,20 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::choice::{Choice, Class, Fit, Union, fit};
-use super::depth::MOST_VISITS;
 use super::logical::{Logical, Unit};
 use super::program::{Node, NodeId, Program, Record};
 use super::slow::Slow;
+
+/// Values looked at for the choices of one row before the row is left to the guard, which can tell at
+/// once whether it would ever end: branches that look alike are tried again for every union in them.
+const MOST_VISITS: u64 = 1 << 20;
 
 /// Looks at values, as deep as a row may go.
 pub struct Fitting<'a> {
     program: &'a Program,
     /// Records, arrays and maps around.
     depth: u32,
-    /// Values that may still be visited: branches that look alike are tried again for every union
-    /// inside them, and a row that uses its parts again and again may be endless.
+    /// Values that may still be visited.
     visits: u64,
 }
 
