@@ -102,7 +102,7 @@ $(VENV)/.environment:
 	touch $@
 
 $(VENV)/.package: $(VENV)/.environment pyproject.toml $(RUST_SOURCES)
-	$(PIP) install --editable '.[demo]'
+	$(PIP) install --editable '.[bench]'
 	touch $@
 
 $(VENV)/.tools: $(VENV)/.package

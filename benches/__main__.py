@@ -10,12 +10,12 @@ import typer
 from rich.console import Console
 
 from benches.core_results import CORE_COMMAND, CoreResult, best_of, read_core_results
-from benches.machine import describe
 from benches.memory import memory_lines
 from benches.report import refresh_readme, write
 from benches.results import Line
 from benches.suite import core_lines, one_message_lines, thread_lines, workload_lines
 from benches.workloads import WORKLOADS
+from csfle_fast.cli.machine import describe
 
 _ROOT = Path(__file__).resolve().parent.parent
 _console = Console(stderr=True)

@@ -20,11 +20,11 @@ import typer
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from benches.machine import describe
 from benches.report import write
 from benches.results import Bar, Line
 from benches.workloads import GCM_10X5, Workload
 from csfle_fast.cli.demo_incumbent import Incumbent
+from csfle_fast.cli.machine import describe
 from csfle_fast.connect import SinkBatch, SinkHook, SourceHook, run_sink
 from csfle_fast.dev import DevRegistry
 from services.kafka import KafkaServer

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from benches import machine, object_codec, report
+from benches import object_codec, report
 from benches.core_results import CoreResult, best_of, read_core_results
 from benches.results import Bar, Line, faster, within
 from benches.session import Session, Wrong
 from benches.suite import core_lines
 from benches.workloads import BY_NAME, DEBEZIUM, WORKLOADS, Workload
+from csfle_fast.cli import machine
 from incumbent import SECRET
 
 MACHINE: dict[str, Any] = {

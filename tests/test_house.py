@@ -39,6 +39,7 @@ EXTRAS = {
     "fastapi": {"dev"},
     "starlette": {"dev"},
     "uvicorn": {"dev"},
+    "matplotlib": {"cli"},
 }
 # What the import of the package must never load: cloud SDKs come with their driver, when it is first used.
 HEAVY = {"tink", "boto3", "botocore", "azure", "google", "hvac", "pyarrow", "numpy", *EXTRAS}

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from csfle_fast.cli.bench_command import bench
 from csfle_fast.cli.connect import connect_app
 from csfle_fast.cli.dev import dev_app
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(dev_app, name="dev")
 app.add_typer(connect_app, name="connect")
+app.command()(bench)
 
 # What the demo needs beyond [cli]; a missing module of another name is a fault of ours and stays a traceback.
 _DEMO_MODULES = {"fastapi", "starlette", "uvicorn", "confluent_kafka", "fastavro"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import statistics
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Contestant", "best_seconds"]
+__all__ = ["Contestant", "Seconds", "best_seconds", "timed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,26 @@ class Contestant:
     repeat: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """What the runs of a contestant took: the fastest, and the one in the middle."""
+
+    best: float
+    median: float
+
+
 def best_seconds(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, float]:
-    """Best time of each contestant over ``rounds`` turns, after one turn that only warms.
+    """Seconds of the fastest run by name; see ``timed``."""
+    return {name: seconds.best for name, seconds in timed(contestants, rounds).items()}
+
+
+def timed(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, Seconds]:
+    """Times of each contestant over ``rounds`` turns, after one turn that only warms.
 
     The cyclic garbage collector rests while the clock runs, as in ``timeit``: otherwise a
     contestant pays for what another one left behind.
-
-    Returns:
-        Seconds of the fastest run by name.
     """
-    best = dict.fromkeys(contestants, float("inf"))
+    runs: dict[str, list[float]] = {name: [] for name in contestants}
     collecting = gc.isenabled()
     try:
         for turn in range(rounds + 1):
@@ -54,8 +65,8 @@ def best_seconds(contestants: Mapping[str, Contestant], rounds: int) -> dict[str
                     if collecting:
                         gc.enable()
                     if turn > 0:
-                        best[name] = min(best[name], seconds)
+                        runs[name].append(seconds)
     finally:
         if collecting:
             gc.enable()
-    return best
+    return {name: Seconds(min(found), statistics.median(found)) for name, found in runs.items()}
