@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import fastavro
 import typer
 
-from benches.machine import describe
+from csfle_fast.cli.machine import describe
 from benches.report import write
 from benches.results import Line, faster
 from benches.session import Wrong

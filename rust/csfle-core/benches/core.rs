@@ -4,9 +4,10 @@
 //! way back, and those that begin with `ring_` are the same with all values sealed and opened by ring.
 //! Before any clock runs, one batch is sealed, opened again and compared.
 //!
-//! A workload's name as argument runs that one alone.
+//! A workload's name as argument runs that one alone. `--count WORKLOAD PROVIDER SEALS OPENS` has no
+//! clock: it seals and opens the workload's batch so many times, for a tool that counts instructions.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a bench that cannot go on should stop where it stands
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a bench that cannot go on should stop where it stands
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -222,9 +223,7 @@ impl Ways {
 
     fn run(&mut self, rows: &PackedRows, pool: &Pool) {
         let ns = best(|| {
-            let arenas = Encryption { write: &self.write, rows, pool, threads: 1 }.to_arenas();
-            assert!(arenas.iter().all(|(_, outcome)| outcome.faults.is_empty()));
-            black_box(&arenas);
+            assert!(faultless(&Encryption { write: &self.write, rows, pool, threads: 1 }.to_arenas()));
         });
         self.write_ns = self.write_ns.min(ns);
         let ns = best(|| {
@@ -240,29 +239,36 @@ fn best(mut work: impl FnMut()) -> f64 {
     start.elapsed().as_secs_f64() * 1e9 / ROWS_F64
 }
 
-fn measure(workload: &Workload) -> Value {
+fn layer(workload: &Workload) -> Layer {
+    Layer { algorithm: workload.algorithm, prefixed: false }
+}
+
+/// Both ways of a workload under a key, checked.
+fn ways(workload: &Workload, proto: &[u8], provider: Provider, rows: &PackedRows) -> Ways {
     let schema = Schema::parse(&workload.schema.to_string(), &[]).unwrap();
     let rules = [["PII".to_owned()].into()];
     let hits = select(&schema, &Patterns::default(), &rules, None);
-    let layer = Layer { algorithm: workload.algorithm, prefixed: false };
     let lane = |mode| {
         let options = PlanOptions { mode, exact: false, inheritance: Inheritance::Own };
-        Lane::new(compile(&schema, &hits, options).unwrap(), vec![layer], 0)
+        Lane::new(compile(&schema, &hits, options).unwrap(), vec![layer(workload)], 0)
     };
+    let cipher = Cipher::new(workload.algorithm, proto, 1, provider).unwrap();
+    Ways::checked(cipher, [Mode::Write, Mode::Read].map(lane), rows, ROWS * workload.values.0)
+}
+
+fn measure(workload: &Workload) -> Value {
     let proto = generate_key_proto(workload.algorithm).unwrap();
     let rows = PackedRows::new(&workload.bodies);
     let pool = Pool::default();
     let (count, len) = workload.values;
-    let mut providers = [Provider::Auto, Provider::Ring].map(|provider| {
-        let cipher = Cipher::new(workload.algorithm, &proto, 1, provider).unwrap();
-        Ways::checked(cipher, [Mode::Write, Mode::Read].map(lane), &rows, ROWS * count)
-    });
+    let mut providers =
+        [Provider::Auto, Provider::Ring].map(|provider| ways(workload, &proto, provider, &rows));
     let key = &proto[2..];
     let key = match workload.algorithm {
         Algorithm::Aes256Siv => Key::Siv(key.to_vec()),
         _ => Key::Gcm(Box::new(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap()))),
     };
-    let size = layer.sealed_len(LeafKind::Text, len);
+    let size = layer(workload).sealed_len(LeafKind::Text, len);
     let mut bare = Bare { key, values: workload.values, out: vec![0; ROWS * count * size] };
     let (mut bare_ns, mut measure_ns) = (f64::MAX, f64::MAX);
     for _ in 0..ROUNDS {
@@ -281,6 +287,26 @@ fn measure(workload: &Workload) -> Value {
         "open_ns": auto.read_ns, "ring_core_ns": ring.write_ns, "ring_open_ns": ring.read_ns})
 }
 
+/// Seals and opens the batch so many times.
+fn run_counted(workload: &Workload, provider: Provider, seals: usize, opens: usize) {
+    let proto = generate_key_proto(workload.algorithm).unwrap();
+    let rows = PackedRows::new(&workload.bodies);
+    let pool = Pool::default();
+    let ways = ways(workload, &proto, provider, &rows);
+    for _ in 0..seals {
+        let sealing = Encryption { write: &ways.write, rows: &rows, pool: &pool, threads: 1 };
+        assert!(faultless(&sealing.to_arenas()));
+    }
+    for _ in 0..opens {
+        assert!(faultless(&ways.reading(&pool).to_arenas()));
+    }
+}
+
+/// Whether every row of a run succeeded; the compiler may not leave the run out.
+fn faultless(arenas: &[(Arena, Outcome)]) -> bool {
+    black_box(arenas).iter().all(|(_, outcome)| outcome.faults.is_empty())
+}
+
 #[allow(clippy::print_stdout)] // the document is the result
 fn main() {
     let workloads = [
@@ -291,7 +317,15 @@ fn main() {
         strings("strings_10x5_siv", 5, false, Algorithm::Aes256Siv),
         strings("strings_10x0", 0, false, Algorithm::Aes256Gcm),
     ];
-    let only = std::env::args().nth(1).filter(|name| !name.starts_with("--")); // cargo bench adds --bench
-    let chosen = workloads.iter().filter(|workload| only.as_ref().is_none_or(|name| name == workload.name));
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, name, provider, seals, opens] = &arguments[..]
+        && mode == "--count"
+    {
+        let workload = workloads.iter().find(|workload| workload.name == name).expect("a workload's name");
+        let provider = Provider::parse(provider).expect("a provider's name");
+        return run_counted(workload, provider, seals.parse().unwrap(), opens.parse().unwrap());
+    }
+    let only = arguments.first().filter(|name| !name.starts_with("--")); // cargo bench adds --bench
+    let chosen = workloads.iter().filter(|workload| only.is_none_or(|name| name == workload.name));
     println!("{}", json!({"results": chosen.map(measure).collect::<Vec<_>>()}));
 }
