@@ -80,8 +80,12 @@ types: $(VENV)/.tools ## Check the Python types, and the stub against the compil
 	MYPYPATH=python $(BIN)/stubtest csfle_fast._core --allowlist tests/stubtest-allowlist.txt
 
 .PHONY: bench
-bench: $(VENV)/.tools ## Measure against confluent-kafka and fastavro; writes benches/results/
+bench: $(VENV)/.tools ## Measure against confluent-kafka and fastavro, and draw; writes benches/results/
 	$(BIN)/python -m benches $(ARGS)
+
+.PHONY: bench-instructions
+bench-instructions: $(VENV)/.tools ## Count the core's instructions a message; ARGS=--check compares with the committed ones
+	$(BIN)/python -m benches.instructions $(ARGS)
 
 .PHONY: bench-consume
 bench-consume: $(VENV)/.tools ## Measure a consumer with and without decryption on a real Kafka; writes benches/results/
