@@ -1,4 +1,4 @@
-"""The results as Markdown and JSON, and the block of the README that shows them."""
+"""The results as Markdown and JSON, and the blocks of the pages that show them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from benches.workloads import GCM_10X5
+from csfle_fast.cli.machine import told
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from benches.results import Line
 
-__all__ = ["markdown", "refresh_readme", "write"]
+__all__ = ["markdown", "refresh", "short", "write"]
 
 _BEGIN, _END = "<!-- bench:begin -->", "<!-- bench:end -->"
+_CALLS = {
+    "encrypt": "bodies to frames (`encrypt`)",
+    "decrypt": "frames to bodies (`decrypt`)",
+    "serialize": "dicts to frames (`serialize`)",
+    "deserialize": "frames to dicts (`deserialize`)",
+}
 
 
 def write(
@@ -39,12 +48,8 @@ def markdown(
     lines: Sequence[Line], machine: Mapping[str, Any], command: str = "make bench", batch: int = 1_000
 ) -> str:
     """The table, under one paragraph that says where it comes from."""
-    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
-    build = ", ".join(f"{name} {value}" for name, value in machine["build"].items())
     head = (
-        f"`{command}` on {machine['processor']} ({', '.join(machine['flags'])}), {machine['cores']} cores, "
-        f"load {machine['load_at_start']} at the start, {machine['system']}, {machine['python']}; "
-        f"{packages}; core: {build}. Times are the best of all turns in ns a message, "
+        f"`{command}` on {told(machine)}. Times are the best of all turns in ns a message, "
         f"batches of {batch:,} and one thread unless said.\n"
     )
     rows = [
@@ -82,15 +87,41 @@ def _number(value: float, unit: str) -> str:
     return f"{value:,.0f}" if unit == "ns" else f"{value:.1f} {unit}"
 
 
-def refresh_readme(readme: Path, text: str) -> None:
-    """Put the table between the two marks.
+def short(lines: Sequence[Line], machine: Mapping[str, Any]) -> str:
+    """The four calls on one kind of records beside the others, and where the figures come from."""
+    found = {(line.workload, line.call, line.other.partition(" ")[0]): line for line in lines}
+    title = GCM_10X5.title
+    columns = (
+        f"{title}, of 24 bytes",
+        "csfle_fast, ns",
+        "confluent-kafka, ns",
+        "ratio",
+        "fastavro alone, ns",
+    )
+    rows = [
+        f"| {' | '.join(columns)} |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for call, words in _CALLS.items():
+        line = found[title, call, "confluent-kafka"]
+        alone = found.get((title, call, "fastavro"))
+        plain = "" if alone is None else _number(alone.theirs or 0, "ns")
+        theirs = _number(line.theirs or 0, "ns")
+        rows.append(
+            f"| {words} | {_number(line.ours, 'ns')} | {theirs} | {_ratio(line.measured)} | {plain} |"
+        )
+    return "\n".join([*rows, "", f"`make bench` on {told(machine)}."]) + "\n"
+
+
+def refresh(page: Path, text: str) -> None:
+    """Put the text between the two marks.
 
     Raises:
-        ValueError: the README does not have each mark once, in this order.
+        ValueError: the page does not have each mark once, in this order.
     """
-    whole = readme.read_text(encoding="utf-8")
+    whole = page.read_text(encoding="utf-8")
     before, begin, rest = whole.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end or _BEGIN in rest or _END in after:
-        raise ValueError(f"{readme.name} needs {_BEGIN} and {_END} once each, in this order")
-    readme.write_text(f"{before}{_BEGIN}\n{text}{_END}{after}", encoding="utf-8")
+        raise ValueError(f"{page.name} needs {_BEGIN} and {_END} once each, in this order")
+    page.write_text(f"{before}{_BEGIN}\n{text}{_END}{after}", encoding="utf-8")

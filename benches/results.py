@@ -54,19 +54,11 @@ class Line:
         return self.bar.holds(self.ours if self.measured is None else self.measured)
 
 
-def faster(
-    workload: str, call: str, ours: float, other: str, theirs: float, bar: float | None = None
-) -> Line:
+def faster(workload: str, call: str, ours: float, other: str, theirs: float, bar: Bar | None = None) -> Line:
     """A line that says how many times faster ours is."""
-    return Line(
-        workload, call, ours, other, theirs, theirs / ours, None if bar is None else Bar("at least", bar)
-    )
+    return Line(workload, call, ours, other, theirs, theirs / ours, bar)
 
 
-def within(
-    workload: str, call: str, ours: float, other: str, theirs: float, bar: float | None = None
-) -> Line:
+def within(workload: str, call: str, ours: float, other: str, theirs: float, bar: Bar | None = None) -> Line:
     """A line that says how many times the other's time ours takes."""
-    return Line(
-        workload, call, ours, other, theirs, ours / theirs, None if bar is None else Bar("at most", bar)
-    )
+    return Line(workload, call, ours, other, theirs, ours / theirs, bar)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BY_NAME", "DEBEZIUM", "GCM_10X5", "WORKLOADS", "Workload"]
+__all__ = ["BY_NAME", "DEBEZIUM", "GCM_10X5", "SIV_10X5", "UNTAGGED", "WORKLOADS", "Workload", "strings"]
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -63,7 +63,8 @@ class Workload:
 def _text(number: int, field: int, size: int) -> str:
     """Another text for each row and field, of exactly ``size`` ASCII bytes."""
     mixed = number * 7919 + field * 104729
-    return "".join(_LETTERS[(mixed >> (index % 13)) % len(_LETTERS)] for index in range(size))
+    word = "".join(_LETTERS[(mixed >> index) % len(_LETTERS)] for index in range(13))
+    return (word * (size // len(word) + 1))[:size]
 
 
 def _field(name: str, *, tagged: bool, nullable: bool) -> dict[str, Any]:
@@ -75,17 +76,24 @@ def _field(name: str, *, tagged: bool, nullable: bool) -> dict[str, Any]:
     return field
 
 
-def _strings(
-    name: str, title: str, *, tagged: int, algorithm: str = "AES256_GCM", nullable: bool = False
+def strings(
+    name: str,
+    title: str,
+    *,
+    tagged: int,
+    count: int = 10,
+    size: int = 24,
+    algorithm: str = "AES256_GCM",
+    nullable: bool = False,
 ) -> Workload:
-    """Ten strings of 24 bytes, the first ``tagged`` of them tagged, every value present."""
-    fields = [_field(f"f{index}", tagged=index < tagged, nullable=nullable) for index in range(10)]
+    """So many strings of ``size`` bytes, the first ``tagged`` of them tagged, every value present."""
+    fields = [_field(f"f{index}", tagged=index < tagged, nullable=nullable) for index in range(count)]
     return Workload(
         name,
         title,
         {"type": "record", "name": "Row", "namespace": "bench", "fields": fields},
         algorithm,
-        lambda number: {f"f{index}": _text(number, index, 24) for index in range(10)},
+        lambda number: {f"f{index}": _text(number, index, size) for index in range(count)},
     )
 
 
@@ -115,14 +123,16 @@ def _debezium() -> Workload:
     return Workload("debezium", "Debezium-like, 4 tagged values", schema, "AES256_GCM", row)
 
 
-GCM_10X5 = _strings("strings_10x5_gcm", "10 strings, 5 tagged", tagged=5)
+GCM_10X5 = strings("strings_10x5_gcm", "10 strings, 5 tagged", tagged=5)
+SIV_10X5 = strings("strings_10x5_siv", "10 strings, 5 tagged, AES256_SIV", tagged=5, algorithm="AES256_SIV")
+UNTAGGED = strings("strings_10x0", "10 strings, none tagged", tagged=0)
 DEBEZIUM = _debezium()
 WORKLOADS: tuple[Workload, ...] = (
     GCM_10X5,
-    _strings("strings_10x1_gcm", "10 strings, 1 tagged", tagged=1),
-    _strings("nullable_10x5_gcm", "10 nullable strings, 5 tagged", tagged=5, nullable=True),
+    strings("strings_10x1_gcm", "10 strings, 1 tagged", tagged=1),
+    strings("nullable_10x5_gcm", "10 nullable strings, 5 tagged", tagged=5, nullable=True),
     DEBEZIUM,
-    _strings("strings_10x5_siv", "10 strings, 5 tagged, AES256_SIV", tagged=5, algorithm="AES256_SIV"),
-    _strings("strings_10x0", "10 strings, none tagged", tagged=0),
+    SIV_10X5,
+    UNTAGGED,
 )
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
