@@ -124,7 +124,7 @@ def test_a_file_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(bench_module, "run_bench", lambda *_given, **_options: report)
     result = run(app, ["bench", SCHEMA, "--json", str(tmp_path)])
     assert result.exit_code == 2
-    assert result.stderr.splitlines() == [f"{tmp_path}: Is a directory"]
+    assert result.stderr.splitlines() == [f"{tmp_path}: Is a directory [bad_config]"]
 
 
 def test_what_of_ours_did_not_hold_ends_with_code_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

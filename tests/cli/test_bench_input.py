@@ -39,6 +39,10 @@ def rule(**changes: Any) -> dict[str, Any]:
     return whole | {"params": params} | changes
 
 
+def with_metadata(**metadata: Any) -> dict[str, Any]:
+    return {"schema": json.dumps(SCHEMA), "metadata": metadata}
+
+
 class Files:
     """A folder of inputs."""
 
@@ -152,7 +156,16 @@ REFUSED: dict[str, tuple[Callable[[Files], object], str]] = {
         "all references written out",
     ),
     "a schema that is no text": (lambda f: f.read({"schema": SCHEMA}), "must be one text"),
-    "metadata": (lambda f: f.read({"schema": json.dumps(SCHEMA), "metadata": 1}), "must be an object"),
+    "half a character": (lambda f: f.read(SCHEMA | {"doc": "\ud800"}), "schema.avsc: it is not JSON"),
+    "metadata": (lambda f: f.read({"schema": json.dumps(SCHEMA), "metadata": 1}), "metadata must be"),
+    "metadata of lists": (lambda f: f.read(with_metadata(tags=["PII"])), "metadata must be"),
+    "tags of one text": (lambda f: f.read(with_metadata(tags={"**.id": "PII"})), "metadata must be"),
+    "tags of numbers": (lambda f: f.read(with_metadata(tags={"**.id": [1]})), "metadata must be"),
+    "properties of numbers": (lambda f: f.read(with_metadata(properties={"owner": 1})), "metadata must be"),
+    "a name of objects": (
+        lambda f: f.read(rules={"domainRules": [rule(name={"a": 1})]}),
+        "confluent-kafka's client cannot use the rule set (TypeError)",
+    ),
     "an enum": (lambda f: f.read({"type": "enum", "name": "E", "symbols": ["A"]}), "a record is wanted"),
     "no tags": (lambda f: f.read(SCHEMA | {"fields": []}), "no field has a tag"),
     "rules of a list": (lambda f: f.read(rules=[rule()]), "ruleset.json: a JSON object is wanted"),

@@ -60,9 +60,6 @@ def bench(
     except (CsfleError, RowFileError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
-    except OSError as error:
-        typer.echo(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}", err=True)
-        raise typer.Exit(2) from None
     if report.problems:
         raise typer.Exit(1)
 
@@ -126,12 +123,22 @@ def _run(
 
 
 def _hand_over(report: BenchReport, json_file: Path | None, picture: Path | None) -> None:
+    """Show the report, and write the files.
+
+    Raises:
+        ConfigError: one cannot be written.
+    """
     from csfle_fast.cli.bench_view import draw_report, show_report  # noqa: PLC0415 - not for --help
 
     show_report(report)
-    if json_file is not None:
-        json_file.write_text(
-            json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-    if picture is not None and report.figures:
-        draw_report(report, picture)
+    try:
+        if json_file is not None:
+            text = json.dumps(asdict(report), indent=2, ensure_ascii=False)
+            json_file.write_text(f"{text}\n", encoding="utf-8")
+        if picture is not None and report.figures:
+            draw_report(report, picture)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror or type(error).__name__}"
+    else:
+        return
+    raise ConfigError(reason)

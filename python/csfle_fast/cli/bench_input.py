@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+from confluent_kafka.schema_registry import Schema
 
 from csfle_fast import tagged_fields
 from csfle_fast.cli.bench_rows import make_rows
@@ -70,8 +71,10 @@ def read_input(schema: Path, rules: Path | None, rows: str | None, count: int) -
         found = _object(rules)
         given |= found if "ruleSet" in found else {"ruleSet": found}
     metadata = given.get("metadata")
-    if metadata is not None and not isinstance(metadata, dict):
-        raise ConfigError(f"{rules or schema}: metadata must be an object")
+    if metadata is not None and not _is_metadata(metadata):
+        raise ConfigError(
+            f"{rules or schema}: metadata must be an object of tags (lists) and properties (texts)"
+        )
     tags = sorted({tag for tags in tagged_fields(given["schema"], metadata).values() for tag in tags})
     shape = _shape(schema, given["schema"])
     rule_set = given.get("ruleSet")
@@ -85,6 +88,7 @@ def read_input(schema: Path, rules: Path | None, rows: str | None, count: int) -
     payload = {"schemaType": "AVRO", "schema": given["schema"], "ruleSet": rule_set}
     if metadata is not None:
         payload["metadata"] = metadata
+    _check(rules or schema, payload)
     if rows is None:
         found_rows = make_rows(shape, count)
         notes.append(f"no rows given: {count:,} were made from the schema")
@@ -98,6 +102,7 @@ def read_input(schema: Path, rules: Path | None, rows: str | None, count: int) -
 def _object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
+        json.dumps(found, ensure_ascii=False).encode()  # an escape may stand for half a character
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except (ValueError, RecursionError):
@@ -107,6 +112,28 @@ def _object(path: Path) -> dict[str, Any]:
             return found
         reason = "a JSON object is wanted"
     raise ConfigError(f"{path}: {reason}")
+
+
+def _is_metadata(metadata: Any) -> bool:
+    if not isinstance(metadata, dict):
+        return False
+    tags, properties = (metadata.get(part) or {} for part in ("tags", "properties"))
+    if not isinstance(tags, dict) or not isinstance(properties, dict):
+        return False
+    lists = [found for found in tags.values() if isinstance(found, list)]
+    texts = [*properties.values(), *(tag for found in lists for tag in found)]
+    return len(lists) == len(tags) and all(isinstance(text, str) for text in texts)
+
+
+def _check(path: Path, payload: dict[str, Any]) -> None:
+    """See that confluent-kafka's client takes it; it keeps schemas by their hash."""
+    try:
+        hash(Schema.from_dict(payload))
+    except Exception as error:  # noqa: BLE001 - whatever it stumbles over
+        reason = type(error).__name__
+    else:
+        return
+    raise ConfigError(f"{path}: confluent-kafka's client cannot use the rule set ({reason})")
 
 
 def _shape(path: Path, text: str) -> JsonRows:
