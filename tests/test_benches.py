@@ -173,6 +173,28 @@ def test_every_bar_judges_a_line_of_the_table(monkeypatch: pytest.MonkeyPatch) -
     assert all(line.ours > 0 for line in lines)
 
 
+def test_bars_are_what_the_design_asks_for() -> None:
+    ten, siv, change, plain = (BY_NAME[name].title for name in (
+        "strings_10x5_gcm", "strings_10x5_siv", "debezium", "strings_10x0"
+    ))  # fmt: skip
+    assert {(title, call, other): (one.sense, one.limit) for (title, call, other), one in BARS.items()} == {
+        (ten, "core", "bare loop"): ("at most", 0.45),
+        (ten, "encrypt", "bare loop"): ("at most", 0.55),
+        (ten, "encrypt", "confluent-kafka serialize"): ("at least", 250),
+        (ten, "decrypt", "our encrypt"): ("at most", 1.15),
+        (ten, "decrypt", "confluent-kafka deserialize"): ("at least", 220),
+        (ten, "serialize", "confluent-kafka serialize"): ("at least", 150),
+        (ten, "serialize", "fastavro write alone"): ("at least", 1),
+        (ten, "deserialize", "confluent-kafka deserialize"): ("at least", 110),
+        (ten, "dict codec, write", "fastavro write alone"): ("at least", 10),
+        (ten, "dict codec, read", "fastavro read alone"): ("at least", 6),
+        (change, "encrypt", "confluent-kafka serialize"): ("at least", 1_800),
+        (siv, "encrypt", "confluent-kafka serialize"): ("at least", 60),
+        (plain, "core", ""): ("at most", 8),
+        (plain, "encrypt", ""): ("at most", 40),
+    }
+
+
 def test_threads_are_measured_below_and_above_a_batch_that_is_split() -> None:
     sizes = suite._THREAD_SIZES
     assert sizes[0] == 1

@@ -102,6 +102,14 @@ def test_threads_and_providers_reach_the_engine(monkeypatch: pytest.MonkeyPatch)
     assert left_out() == ["provider nobody: it is not there"]
 
 
+def test_times_are_those_of_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "best_seconds", lambda contestants, _: dict.fromkeys(contestants, 1.0))
+    for rows, theirs in ((4, 4), (120, 100)):
+        points = list(measure_sweep(replace(BATCHES, sizes=(rows,)), 1))
+        assert {point.ns for point in points if point.engine == "csfle_fast"} == {1e9 / rows}
+        assert {point.ns for point in points if point.engine == "confluent-kafka"} == {1e9 / theirs}
+
+
 def test_the_table_has_a_row_a_call_and_a_column_a_size() -> None:
     points = [
         Point(8, "csfle_fast", "encrypt, ring", 1_234.5),

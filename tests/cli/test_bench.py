@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from csfle_fast import Engine
 from csfle_fast.cli import bench, bench_session, demo_incumbent
 from csfle_fast.cli.bench import BenchReport, run_bench
 from csfle_fast.cli.bench_input import BenchInput, read_input
@@ -41,7 +43,10 @@ def with_rules(inputs: BenchInput, **rule_set: Any) -> BenchInput:
 
 
 def test_all_engines_are_measured_both_ways() -> None:
-    report = run(given(), threads=2)
+    inputs = given()
+    rows = copy.deepcopy(inputs.rows)
+    report = run(inputs, threads=2)
+    assert inputs.rows == rows  # confluent-kafka overwrites what it gets
     assert [(one.engine, one.call) for one in report.figures] == [
         ("csfle_fast", "encrypt"),
         ("csfle_fast", "encrypt, 2 threads"),
@@ -65,6 +70,52 @@ def test_all_engines_are_measured_both_ways() -> None:
     assert (report.schema, report.batch, report.rounds, report.fields) == ("payroll_employee", 10, 1, 4)
     assert report.machine["provider"] in ("ring", "many")
     assert report.command == "the test"
+
+
+def test_threads_and_provider_reach_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_incumbent, "missing", lambda: "left out by the test")
+    threads_of: dict[str, set[int]] = {}
+    confs: list[Any] = []
+
+    class Noted(Engine):
+        def __init__(self, client: Any, **options: Any) -> None:
+            confs.append(options["conf"])
+            super().__init__(client, **options)
+
+    for call in ("encrypt", "decrypt", "serialize", "deserialize"):
+        real = getattr(Engine, call)
+
+        def noted(self: Engine, *values: Any, _call: str = call, _real: Any = real, **options: Any) -> Any:
+            threads_of.setdefault(_call, set()).add(options.get("threads", 1))
+            return _real(self, *values, **options)
+
+        monkeypatch.setattr(Noted, call, noted, raising=False)
+    monkeypatch.setattr(bench_session, "Engine", Noted)
+    run(given(), threads=3, provider="ring")
+    assert threads_of == {call: {1, 3} for call in ("encrypt", "decrypt", "serialize", "deserialize")}
+    assert confs == [{"crypto.provider": "ring"}]
+
+
+def test_a_provider_that_has_a_stand_in_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_incumbent, "missing", lambda: "left out by the test")
+    monkeypatch.setattr(bench, "providers", lambda: {"ring": "on this machine, another stands in for it"})
+    assert "provider ring: on this machine, another stands in for it" in run(given(), provider="ring").notes
+    assert not any("stands in" in note for note in run(given()).notes)
+
+
+def test_rows_without_a_value_to_seal_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_incumbent, "missing", lambda: "left out by the test")
+    schema = json.loads(given().payload["schema"])
+    for one in schema["fields"]:
+        if "confluent:tags" in one:
+            one["type"] = ["null", "string"]
+    payload = given().payload | {"schema": json.dumps(schema)}
+    rows: list[dict[str, Any]] = [
+        {one["name"]: 1 if one["type"] == "int" else None for one in schema["fields"]}
+    ]
+    rows[0]["gender"] = "x"
+    report = run(BenchInput("payroll", payload, rows, ()))
+    assert "the rows have no value to seal: every encrypted field is null" in report.notes
 
 
 def test_a_ratio_is_to_their_figure_of_the_same_way() -> None:

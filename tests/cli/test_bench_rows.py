@@ -28,6 +28,10 @@ def record(**fields: Any) -> dict[str, Any]:
     return {"type": "record", "name": "R", "fields": named}
 
 
+def wide(count: int) -> dict[str, Any]:
+    return record(**{f"f{n}": "int" for n in range(count)}) | {"name": "Wide"}
+
+
 def one(kind: Any, count: int = 50) -> list[Any]:
     """Values of one type."""
     return [row["f"] for row in made(record(f=kind), count)]
@@ -119,9 +123,11 @@ def test_a_record_that_holds_itself_ends() -> None:
     ("schema", "reason"),
     [
         (record(f="R"), "without end"),
+        (record(f={"type": "array", "items": wide(6_000)}), "10,000 values"),
+        (record(f=["null", wide(10_001)]), "10,000 values"),
         (record(f=["R"]), "without end"),
         (record(f={"type": "fixed", "name": "F", "size": 2**31 - 1}), "4,096 bytes"),
-        (record(**{f"f{n}": "int" for n in range(10_001)}), "10,000 values"),
+        (wide(10_001), "10,000 values"),
         (
             {
                 "type": "record",
@@ -143,7 +149,7 @@ def test_a_record_that_holds_itself_ends() -> None:
             "10,000 values",
         ),
     ],
-    ids=["direct", "only branch", "fixed", "wide", "dense"],
+    ids=["direct", "wide in an array", "wide in a union", "only branch", "fixed", "wide", "dense"],
 )
 def test_what_cannot_be_made_asks_for_rows(schema: Any, reason: str) -> None:
     with pytest.raises(ConfigError, match=rf"{reason}.*--rows"):

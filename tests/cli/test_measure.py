@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from csfle_fast.cli.measure import Contestant, best_seconds
+from csfle_fast.cli.measure import Contestant, Seconds, best_seconds, timed
 
 
 def test_contestants_take_turns_on_fresh_input() -> None:
@@ -28,6 +28,13 @@ def test_the_best_run_counts_and_the_warm_up_does_not(monkeypatch: pytest.Monkey
     times = iter([0.0, 1.0, 10.0, 15.0, 20.0, 23.0, 30.0, 34.0])
     monkeypatch.setattr("csfle_fast.cli.measure.time.perf_counter", lambda: next(times))
     assert best_seconds({"a": Contestant(lambda _: None)}, rounds=3) == {"a": 3.0}
+
+
+def test_the_median_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Runs of 1 (the warm-up), 9, 3 and 4 seconds.
+    times = iter([0.0, 1.0, 10.0, 19.0, 20.0, 23.0, 30.0, 34.0])
+    monkeypatch.setattr("csfle_fast.cli.measure.time.perf_counter", lambda: next(times))
+    assert timed({"a": Contestant(lambda _: None)}, rounds=3) == {"a": Seconds(best=3.0, median=4.0)}
 
 
 def test_the_collector_rests_and_is_put_back() -> None:

@@ -10,7 +10,7 @@ from confluent_kafka.schema_registry import SchemaRegistryError
 
 from csfle_fast.cli import demo_incumbent
 from csfle_fast.cli.bench_session import BenchSession
-from csfle_fast.cli.machine import describe
+from csfle_fast.cli.machine import describe, providers
 from csfle_fast.cli.measure import Contestant, timed
 from csfle_fast.errors import ConfigError
 
@@ -94,6 +94,9 @@ def run_bench(given: BenchInput, *, rounds: int, threads: int, provider: str, co
     """
     report = BenchReport(command, given.name, len(given.rows), rounds, describe(provider))
     report.notes += given.notes
+    hindrance = providers().get(provider)
+    if hindrance is not None:
+        report.notes.append(f"provider {provider}: {hindrance}")
     missing = demo_incumbent.missing()
     if missing is not None:
         report.notes.append(f"no comparison with confluent-kafka: {missing}")
@@ -111,6 +114,8 @@ def run_bench(given: BenchInput, *, rounds: int, threads: int, provider: str, co
         report.problems += session.wrong()
         if report.problems:
             return report
+        if not session.engine.stats()["values_sealed"]:
+            report.notes.append("the rows have no value to seal: every encrypted field is null")
         disagreements = session.disagreements()
         if disagreements:
             # A time of another result means nothing.

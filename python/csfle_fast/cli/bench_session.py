@@ -179,5 +179,5 @@ def _good(result: Any) -> list[Any]:
 
 
 def _differing(what: str, found: Sequence[bytes | None], expected: Sequence[bytes | None]) -> list[str]:
-    count = sum(one is None or one != other for one, other in zip(found, expected, strict=True))
+    count = sum(one != other for one, other in zip(found, expected, strict=True))
     return [f"{what}: {count:,} of {len(expected):,} rows differ"] if count else []
