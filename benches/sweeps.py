@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benches.session import Session, Wrong
 from benches.workloads import GCM_10X5, Workload, strings
+from csfle_fast.cli.demo_incumbent import copies
 from csfle_fast.cli.machine import providers
 from csfle_fast.cli.measure import Contestant, best_seconds
 
@@ -153,7 +154,7 @@ def _ours(session: Session, threads: int) -> Iterator[tuple[tuple[str, str], Con
 def _theirs(session: Session, call: str) -> Contestant:
     run = getattr(session.incumbent, call)
     if call == "serialize":  # it overwrites the rows that it gets
-        return Contestant(run, lambda: session.fresh_rows()[:_THEIR_ROWS])
+        return Contestant(run, lambda: copies(session.rows[:_THEIR_ROWS]))
     return Contestant(run, lambda: session.frames[:_THEIR_ROWS])
 
 

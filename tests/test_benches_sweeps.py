@@ -18,6 +18,7 @@ from benches.session import Session
 from benches.sweeps import SWEEPS, Point, Sweep, left_out, measure_sweep, sweep_markdown
 from benches.workloads import GCM_10X5
 from csfle_fast.cli import bench_session, machine
+from csfle_fast.cli.measure import Contestant
 from incumbent import SECRET
 
 FIELDS, SIZES, BATCHES, THREADS = SWEEPS
@@ -103,11 +104,18 @@ def test_threads_and_providers_reach_the_engine(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_times_are_those_of_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeps, "best_seconds", lambda contestants, _: dict.fromkeys(contestants, 1.0))
+    def a_second(contestants: dict[str, Contestant], _rounds: int) -> dict[str, float]:
+        taken.update({name: len(one.prepare()) for name, one in contestants.items()})
+        return dict.fromkeys(contestants, 1.0)
+
+    taken: dict[str, int] = {}
+    monkeypatch.setattr(sweeps, "best_seconds", a_second)
     for rows, theirs in ((4, 4), (120, 100)):
         points = list(measure_sweep(replace(BATCHES, sizes=(rows,)), 1))
         assert {point.ns for point in points if point.engine == "csfle_fast"} == {1e9 / rows}
         assert {point.ns for point in points if point.engine == "confluent-kafka"} == {1e9 / theirs}
+        assert {count for name, count in taken.items() if name.startswith("csfle_fast")} == {rows}
+        assert {count for name, count in taken.items() if name.startswith("confluent")} == {theirs}
 
 
 def test_the_table_has_a_row_a_call_and_a_column_a_size() -> None:
