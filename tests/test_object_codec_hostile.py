@@ -127,6 +127,26 @@ def test_defaults_that_hold_themselves() -> None:
     assert error.code == "too_deep"
 
 
+def test_defaults_are_read_once_however_often_they_are_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema: Any = "long"
+    for level in range(12):
+        schema = record(
+            field("a", schema, default={}),
+            field("b", f"L{level - 1}" if level else "long", default={}),
+            name=f"L{level}",
+        )
+    table, loads = Schema(json.dumps(schema)), json.loads
+    read: list[str] = []
+
+    def counted(text: str) -> Any:
+        read.append(text)
+        return loads(text)
+
+    monkeypatch.setattr(json, "loads", counted)
+    assert not table.too_deep({})
+    assert len(read) == 24
+
+
 class Key:
     """A key that has the hash of a field's name, and once it is armed does something when it is asked."""
 

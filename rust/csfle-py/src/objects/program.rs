@@ -117,7 +117,6 @@ struct Compiler<'a, 'py> {
 
 impl Compiler<'_, '_> {
     fn id(&mut self, id: TypeId, left: bool) -> NodeId {
-        let left = left && !matches!(self.schema.get(id), Type::Record(_)); // its fields say for themselves
         let places = &mut self.places;
         *self.ids.entry((id, left)).or_insert_with(|| {
             places.push((id, left));
