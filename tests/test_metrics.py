@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -40,7 +41,7 @@ def test_failures_are_bridged_while_nobody_can_be_asked(
     world.http.faults.add("GET", path, status=503)
     engine.serialize("t", [flat(1)]).raise_for_errors()
     assert engine.stats()["failures_bridged"] >= 1
-    assert "serves for at most 300 s longer" in caplog.text
+    assert re.search(r"serves for at most \d+ s longer", caplog.text)
 
 
 def test_they_count(world: World) -> None:

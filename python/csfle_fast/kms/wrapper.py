@@ -17,7 +17,6 @@ __all__ = ["DekWrapper"]
 
 _logger = logging.getLogger(__name__)
 
-_CLOSED = "engine_closed"
 _ALTERNATE_IDS = "encrypt.alternate.kms.key.ids"
 
 
@@ -92,7 +91,7 @@ class DekWrapper:
                 failures.append(KmsError("kms_failed", f"{kek.kms_type} failed ({type(error).__name__})"))
                 error.__traceback__ = None
             code = failures[-1].code
-            if code == _CLOSED:
+            if code == "engine_closed":
                 failures = failures[-1:]
                 break
             _logger.warning("Kek:%s: %s with key id %s failed (%s)", kek.name, operation, key_id, code)
@@ -115,7 +114,7 @@ class DekWrapper:
 
     def _pause(self, seconds: float) -> None:
         if self._closing.wait(seconds):
-            raise KmsError(_CLOSED, "the Engine was closed before the KMS could be asked again")
+            raise KmsError("engine_closed", "the Engine was closed before the KMS could be asked again")
 
     def _alternate_ids(self, kek: Kek) -> list[str]:
         listed = kek.kms_props.get(_ALTERNATE_IDS) or self._conf.get(_ALTERNATE_IDS) or ""
