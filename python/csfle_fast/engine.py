@@ -251,8 +251,7 @@ class Engine:
         side = self._side(topic, field, True, rules, threads)
         bodies, faults, lanes, done, missed = self._open(side, batch, headers, field, threads, packed)
         errors = row_errors(faults)
-        codecs = [None if lane is None else side.lanes[lane].codec for lane in lanes]
-        decoded = decode(bodies, codecs, side.latest_codec)
+        decoded = decode(bodies, side.codecs(lanes), side.latest_codec)
         if decoded.errors:
             errors = sorted(errors + decoded.errors, key=lambda error: error.row)
         self._tally.decrypted(length, len(errors), done[3], done[1], missed)

@@ -186,7 +186,11 @@ def decode(
             errors.append(RowError(index, None, "not_decodable", f"the body cannot be made a row ({reason})"))
             return None
 
-    rows = decode_rows(bodies, tuple(map(compiled.__getitem__, codecs)), by_fastavro)
+    if len(compiled) == 1:
+        of_each = tuple(compiled.values()) * len(codecs)
+    else:
+        of_each = tuple(map(compiled.__getitem__, codecs))
+    rows = decode_rows(bodies, of_each, by_fastavro)
     return DecodedRows(rows, errors, handed)
 
 

@@ -154,6 +154,12 @@ class ReadSide:
         """The writer schema's id of each lane."""
         return [lane.version.schema_id for lane in self.lanes]
 
+    def codecs(self, lanes: Sequence[int | None]) -> list[Codec | None]:
+        """The codec of each row by its lane; None where it has none."""
+        if len(self.lanes) == 1 and None not in lanes:  # the common case, and several times faster
+            return [self.lanes[0].codec] * len(lanes)
+        return [None if lane is None else self.lanes[lane].codec for lane in lanes]
+
     def reset_locks(self) -> None:
         """To be called in a forked child."""
         self._lock = threading.Lock()
