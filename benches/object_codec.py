@@ -9,7 +9,6 @@ import json
 import sys
 import uuid
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -157,7 +156,7 @@ class Pair:
             Wrong: they do not.
         """
         written, read = self.write(self.rows), self.read(self.bodies)
-        bodies = [written.buffer[start:end] for start, end in pairwise(written.offsets)]
+        bodies = list(written.bodies)
         same = bodies == self.bodies and read.rows == self.fastavro_read(self.bodies)
         if not same or written.by_fastavro or read.by_fastavro:
             raise Wrong(self.records.title)

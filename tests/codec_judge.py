@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import struct
-from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -47,7 +46,7 @@ class Judge:
         failed = {error.row for error in encoded.errors}
         for at, (row, body) in enumerate(zip(rows, wanted, strict=True)):
             self._judge(at in failed if body is None else at not in failed or self._oversized(row), row)
-        bodies = [encoded.buffer[start:end] for start, end in pairwise(encoded.offsets)]
+        bodies = list(encoded.bodies)
         self._judge(bodies == [body for at, body in enumerate(wanted) if at not in failed], rows)
         self._judge(encoded.rows in (None, [at for at in range(len(rows)) if at not in failed]), rows)
         self._count(len(rows), encoded.by_fastavro, len(failed))

@@ -6,7 +6,6 @@ import datetime as dt
 import decimal
 import json
 import uuid
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -44,7 +43,7 @@ def codec(schema: Any) -> Codec:
 
 
 def bodies(encoded: Any) -> list[bytes]:
-    return [encoded.buffer[a:b] for a, b in pairwise(encoded.offsets)]
+    return list(encoded.bodies)
 
 
 def test_bodies_and_rows_are_fastavros() -> None:
@@ -150,3 +149,13 @@ def test_the_row_is_not_changed() -> None:
     schema = record(field("v", {"type": "array", "items": "string"}), field("given", ["null", "string"]))
     codec(schema).encode([row])
     assert row == {"v": ["a"], "given": None}
+
+
+def test_bodies_are_a_sequence_and_a_batch() -> None:
+    one = codec(EVERYTHING)
+    encoded = one.encode([ROW, None, ROW])
+    assert len(encoded.bodies) == 2
+    assert list(encoded.bodies) == [encoded.bodies[0], encoded.bodies[1]] == bodies(encoded)
+    with pytest.raises(IndexError):
+        encoded.bodies[2]
+    assert (list(one.encode([]).bodies), list(one.encode([None]).bodies)) == ([], [])

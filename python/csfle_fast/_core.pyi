@@ -1,11 +1,12 @@
 """Types of the compiled core. Everything here is immutable and safe to share between threads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Literal, TypeAlias, final
 
 __all__ = [
     "MISSES_PER_BATCH",
+    "Bodies",
     "Cipher",
     "Plan",
     "Pool",
@@ -79,6 +80,14 @@ class Schema:
         """
 
 @final
+class Bodies:
+    """Bodies that were made of rows: a sequence of bytes, and a batch for ``Writer.encrypt``."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> bytes: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+
+@final
 class RowCodec:
     """A schema compiled for rows."""
 
@@ -93,11 +102,10 @@ class RowCodec:
 
     def encode(
         self, rows: tuple[Any, ...], slow: Callable[[int, Any], bytes | None]
-    ) -> tuple[bytes, bytes, list[int] | None, int]:
+    ) -> tuple[Bodies, list[int] | None, int]:
         """Encode rows, each of which may fail alone.
 
-        Returns the bodies one after the other, their int64 offsets as bytes, the row of each body where
-        some rows have none, and how many rows are None.
+        Returns the bodies, the row of each where some rows have none, and how many rows are None.
 
         ``slow(index, row)`` gives the body of a row that holds anything but plain values of the schema's
         types, or None.
@@ -273,7 +281,7 @@ class Writer:
         """Raises RuntimeError where the ciphers do not fit the plan."""
 
     def encrypt(self, batch: object, pool: Pool, threads: int = 1, packed: bool = False) -> _Result:
-        """Encrypt ``list[bytes | None]`` or ``(buffer, int64 offsets)`` into a list or a packed pair.
+        """Encrypt ``list[bytes | None]``, ``(buffer, int64 offsets)`` or Bodies into a list or a packed pair.
 
         Raises BatchError (``bad_offsets``), TypeError.
         """

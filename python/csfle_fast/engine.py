@@ -209,8 +209,7 @@ class Engine:
             snapshot = self._write(WriteTarget(topic, field, None, framing, True, rules))
         assert snapshot.codec is not None  # noqa: S101 - a snapshot for rows has one
         encoded = snapshot.codec.encode(rows)
-        batch = (encoded.buffer, encoded.offsets)
-        values, faults, done = seal(self._writes, snapshot, batch, threads, packed=False)
+        values, faults, done = seal(self._writes, snapshot, encoded.bodies, threads, packed=False)
         errors = row_errors(faults, encoded.rows)
         if encoded.rows is not None:
             spread: _Values = [None] * len(rows)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import io
 import json
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import fastavro
 
-from csfle_fast._core import RowCodec, Schema, decode_rows
+from csfle_fast._core import Bodies, RowCodec, Schema, decode_rows
 from csfle_fast.errors import RowError, SchemaError
 
 __all__ = ["Codec", "DecodedRows", "EncodedRows", "decode"]
@@ -32,27 +31,24 @@ class EncodedRows:
     """Bodies of the rows that could be encoded.
 
     Attributes:
-        buffer: the bodies, one after the other.
-        offsets: int64, one more than there are bodies.
+        bodies: the bodies, which the core takes as a batch.
         rows: the row of each body, where some rows have none; None where each row has its body.
         errors: the rows that do not fit the schema.
         tombstones: how many rows were None.
         by_fastavro: how many rows fastavro had to look at.
     """
 
-    __slots__ = ("buffer", "by_fastavro", "errors", "offsets", "rows", "tombstones")
+    __slots__ = ("bodies", "by_fastavro", "errors", "rows", "tombstones")
 
     def __init__(
         self,
-        buffer: bytes,
-        offsets: array[int],
+        bodies: Bodies,
         rows: list[int] | None,
         errors: list[RowError],
         tombstones: int,
         by_fastavro: int,
     ) -> None:
-        self.buffer = buffer
-        self.offsets = offsets
+        self.bodies = bodies
         self.rows = rows
         self.errors = errors
         self.tombstones = tombstones
@@ -123,10 +119,8 @@ class Codec:
                 return None
             return out.getvalue()
 
-        buffer, ends, kept, tombstones = self._compiled.encode(tuple(rows), by_fastavro)
-        offsets = array("q")
-        offsets.frombytes(ends)
-        return EncodedRows(buffer, offsets, kept, errors, tombstones, handed)
+        bodies, kept, tombstones = self._compiled.encode(tuple(rows), by_fastavro)
+        return EncodedRows(bodies, kept, errors, tombstones, handed)
 
     def compiled_for(self, reader: Codec | None) -> RowCodec | None:
         """What makes rows of ``reader``'s shape without fastavro, None where the shapes differ."""

@@ -9,6 +9,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from csfle_fast import fork
+from csfle_fast._core import Bodies
 from csfle_fast.batches import Fault, packed_rows
 from csfle_fast.writing import WriteSnapshot, WriteSnapshots
 
@@ -38,7 +39,7 @@ def seal(
     Args:
         snapshots: where the snapshot with the next keys comes from.
         snapshot: the snapshot.
-        batch: a list of bodies, or a pair (buffer, offsets).
+        batch: a list of bodies, a pair (buffer, offsets), or Bodies.
         threads: how many may work on the batch.
         packed: whether the result is to be packed.
 
@@ -83,9 +84,11 @@ def _go_on(
 
 
 def _rows(batch: Any) -> list[Any]:
-    """The rows of a list or of a pair (buffer, int64 offsets)."""
+    """The rows of any form of a batch."""
     if isinstance(batch, list):
         return batch
+    if isinstance(batch, Bodies):
+        return list(batch)
     buffer, offsets = (memoryview(part) for part in batch)
     return [bytes(buffer[start:end]) for start, end in pairwise(offsets.tolist())]
 

@@ -74,7 +74,7 @@ impl Lane {
     }
 
     /// Whether bodies are handed on as they are.
-    pub(crate) fn copies(&self) -> bool {
+    pub fn copies(&self) -> bool {
         self.payload.is_empty() && self.plan.passes.iter().all(Program::is_copy)
     }
 

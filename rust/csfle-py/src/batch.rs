@@ -80,6 +80,21 @@ pub fn list_result<'py>(
     ))
 }
 
+/// Bodies that no rule touches, each behind `frame`: made in the objects that are given out.
+pub fn framed_list<'py>(py: Python<'py>, rows: &Borrowed<'_>, frame: &[u8]) -> PyResult<BatchResult<'py>> {
+    let framed = |body: &[u8]| {
+        PyBytes::new_with(py, frame.len() + body.len(), |place| {
+            let (front, behind) = place.split_at_mut(frame.len());
+            front.copy_from_slice(frame);
+            behind.copy_from_slice(body);
+            Ok(())
+        })
+    };
+    let values = (0..rows.len()).map(|row| rows.row(row).map(framed).transpose());
+    let values = PyList::new(py, values.collect::<PyResult<Vec<_>>>()?)?;
+    Ok(result(py, values.into_any(), rows.tombstones(), Vec::new(), &[]))
+}
+
 /// The result of a list of one row. `fill` writes it into a place of `size` bytes, which may turn out
 /// too large.
 pub fn one_result<'py>(

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::errors::batch_error;
+use crate::objects::Bodies;
 
 /// Values of the schema id header, one for each row.
 type HeaderValues<'py> = Option<Vec<Option<Bound<'py, PyBytes>>>>;
@@ -24,18 +25,24 @@ enum HeldRows<'py> {
     Frozen(Bound<'py, PyBytes>, Vec<i64>),
     /// A copy of any other buffer.
     Copied(Vec<u8>, Vec<i64>),
+    /// Bodies that were made of rows.
+    Encoded(Bound<'py, Bodies>),
 }
 
 impl<'py> Held<'py> {
-    /// Takes `list[bytes | None]` or `(buffer, int64 offsets)`, and headers for each row.
+    /// Takes `list[bytes | None]`, `(buffer, int64 offsets)` or [`Bodies`], and headers for each row.
     pub fn new(batch: &Bound<'py, PyAny>, headers: Option<(&Bound<'py, PyAny>, &str)>) -> PyResult<Self> {
         let rows = match batch.cast::<PyList>() {
             Ok(list) => HeldRows::Items(list.to_tuple()),
-            Err(_) => Self::packed(batch)?,
+            Err(_) => match batch.cast::<Bodies>() {
+                Ok(bodies) => HeldRows::Encoded(bodies.clone()),
+                Err(_) => Self::packed(batch)?,
+            },
         };
         let count = match &rows {
             HeldRows::Items(items) => items.len(),
             HeldRows::Frozen(_, offsets) | HeldRows::Copied(_, offsets) => offsets.len() - 1,
+            HeldRows::Encoded(bodies) => bodies.get().size().0,
         };
         Ok(Self { rows, headers: header_values(headers, count)? })
     }
@@ -63,6 +70,10 @@ impl<'py> Held<'py> {
             }
             HeldRows::Frozen(buffer, offsets) => RowBytes::Packed(buffer.as_bytes(), offsets),
             HeldRows::Copied(buffer, offsets) => RowBytes::Packed(buffer, offsets),
+            HeldRows::Encoded(bodies) => {
+                let (bytes, offsets) = bodies.get().parts();
+                RowBytes::Packed(bytes, offsets)
+            }
         };
         let headers = self.headers.as_ref();
         let headers =

@@ -28,7 +28,7 @@ mod _core {
     #[pymodule_export]
     use super::errors::row_codes;
     #[pymodule_export]
-    use super::objects::{RowCodec, decode_rows};
+    use super::objects::{Bodies, RowCodec, decode_rows};
     #[pymodule_export]
     use super::plan::Plan;
     #[pymodule_export]

@@ -6,7 +6,7 @@ use csfle_core::batch::{Encryption, Rows};
 use csfle_core::lane::WriteLane;
 use pyo3::prelude::*;
 
-use crate::batch::{BatchResult, Pool, detached, list_result, one_result, packed_result};
+use crate::batch::{BatchResult, Pool, detached, framed_list, list_result, one_result, packed_result};
 use crate::cipher::Cipher;
 use crate::errors::misuse;
 use crate::input::Held;
@@ -51,6 +51,9 @@ impl Writer {
             let sizes = detached(py, &rows, || work.sizes());
             let fill = |buffer: &mut [u8]| detached(py, &rows, || work.to_buffer(buffer, &sizes));
             return packed_result(py, sizes.iter().sum(), fill, &[]);
+        }
+        if self.0.lane.copies() {
+            return framed_list(py, &rows, &self.0.frame);
         }
         if rows.len() == 1 {
             // Made in the object that is given out, without an arena in between.

@@ -1,12 +1,14 @@
 //! What Python calls for a batch of rows, or of bodies.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use csfle_core::avro::{Arena, Out};
+use csfle_core::avro::Out;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
+use super::bodies::Bodies;
 use super::decode::decode;
 use super::encode::encode;
 use super::program::Program;
@@ -15,14 +17,20 @@ use crate::schema::Schema;
 
 /// A schema compiled for rows.
 #[pyclass(frozen, module = "csfle_fast._core")]
-pub struct RowCodec(Program);
+pub struct RowCodec {
+    program: Program,
+    /// Bytes that a body is likely to take: a little more than the last batch's took on average.
+    likely_bytes: AtomicUsize,
+}
 
-/// Bodies one after the other, their int64 offsets as bytes, the row of each body where some rows have
-/// none, and how many rows are None.
-type Bodies<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Option<Vec<usize>>, usize);
+/// Bodies, the row of each where some rows have none, and how many rows are None.
+type Encoded = (Bodies, Option<Vec<usize>>, usize);
 
-/// A body is likely to be about so long. The arena grows where it is not.
+/// A body is likely to be about so long, before any was seen. The arena grows where it is not.
 const LIKELY_BYTES: usize = 64;
+
+/// No body is expected to be longer, whatever was seen.
+const MOST_LIKELY_BYTES: usize = 4096;
 
 #[pymethods]
 impl RowCodec {
@@ -34,14 +42,14 @@ impl RowCodec {
         left: HashSet<String>,
         foreign: HashSet<String>,
     ) -> PyResult<Self> {
-        Program::compile(py, &schema.0, &left, &foreign).map(Self)
+        let program = Program::compile(py, &schema.0, &left, &foreign)?;
+        Ok(Self { program, likely_bytes: AtomicUsize::new(LIKELY_BYTES) })
     }
 
     /// Bodies of rows. For a row that is not for us `slow(index, row)` gives its body, or None.
-    fn encode<'py>(&self, rows: &Bound<'py, PyTuple>, slow: &Bound<'py, PyAny>) -> PyResult<Bodies<'py>> {
+    fn encode(&self, rows: &Bound<'_, PyTuple>, slow: &Bound<'_, PyAny>) -> PyResult<Encoded> {
         let py = rows.py();
-        let mut arena = Arena::with_room(rows.len() * LIKELY_BYTES);
-        let mut offsets = 0i64.to_ne_bytes().to_vec();
+        let mut bodies = Bodies::with_room(rows.len(), self.likely_bytes.load(Relaxed));
         let mut kept = Vec::with_capacity(rows.len());
         let mut tombstones = 0;
         for (index, row) in rows.iter_borrowed().enumerate() {
@@ -49,8 +57,9 @@ impl RowCodec {
                 tombstones += 1;
                 continue;
             }
+            let arena = bodies.arena();
             let start = arena.len();
-            if let Err(reason) = encode(&self.0, &row, &mut arena) {
+            if let Err(reason) = encode(&self.program, &row, arena) {
                 arena.truncate(start);
                 reason.interrupt(py)?;
                 let Some(body) = slow.call1((index, row))?.extract::<Option<Bound<'_, PyBytes>>>()? else {
@@ -58,12 +67,15 @@ impl RowCodec {
                 };
                 arena.put(body.as_bytes());
             }
-            #[allow(clippy::cast_possible_wrap)] // the arena is in memory
-            offsets.extend((arena.len() as i64).to_ne_bytes());
+            bodies.end_of_body();
             kept.push(index);
         }
+        if let (count @ 1.., bytes) = bodies.size() {
+            let likely = bytes / count;
+            self.likely_bytes.store((likely + likely / 8 + 8).min(MOST_LIKELY_BYTES), Relaxed);
+        }
         let kept = (kept.len() != rows.len()).then_some(kept);
-        Ok((PyBytes::new(py, arena.as_slice()), PyBytes::new(py, &offsets), kept, tombstones))
+        Ok((bodies, kept, tombstones))
     }
 }
 
@@ -85,7 +97,7 @@ pub fn decode_rows<'py>(
     for (index, (body, codec)) in bodies.iter_borrowed().zip(codecs.iter_borrowed()).enumerate() {
         let row = match (body.cast_exact::<PyBytes>(), codec.cast_exact::<RowCodec>()) {
             _ if body.is_none() => Ok(py.None().into_bound(py)),
-            (Ok(body), Ok(codec)) => decode(py, &codec.get().0, body.as_bytes()),
+            (Ok(body), Ok(codec)) => decode(py, &codec.get().program, body.as_bytes()),
             _ => Err(Slow::Row),
         };
         rows.push(match row {
