@@ -1,6 +1,6 @@
 """The numbers of the Rust bench: the core on packed bodies, and beside it the bare loop.
 
-The bare loop draws a nonce, seals with the provider and encodes the same values, without
+The bare loop draws a nonce, seals with ring (SIV: aes-siv) and encodes the same values, without
 any Avro. The program that is run prints one JSON document on stdout::
 
     {"results": [{"workload": "strings_10x5_gcm", "core_ns": 612.0, "bare_ns": 595.0}, ...]}
