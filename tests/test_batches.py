@@ -27,6 +27,23 @@ class TestArguments:
             getattr(world.engine(), call)(topic, [None], **options)
         assert world.requests() == []
 
+    @pytest.mark.parametrize("call", CALLS)
+    def test_nor_one_that_is_warm(self, world: World, call: str) -> None:
+        world.put(FLAT, rule())
+        engine = world.engine()
+        engine.warm_up("t")
+        odd: list[tuple[str, list[Any]]] = [
+            ("topic", [None, "", [], {}, 5, b"t"]),
+            ("threads", [0, -1, 1.0, 1.5, "1", None, []]),
+            ("field", ["header", None, [], b"value"]),
+            ("rules", ["some", None, [], True]),
+        ]
+        for name, values in odd:
+            for value in values:
+                options = {"topic": "t"} | {name: value}
+                with pytest.raises(ConfigError):
+                    getattr(engine, call)(options.pop("topic"), [None], **options)
+
     @pytest.mark.parametrize("call", ["encrypt", "serialize"])
     def test_a_framing_that_is_none(self, world: World, call: str) -> None:
         world.put(FLAT, rule())

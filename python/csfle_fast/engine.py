@@ -40,6 +40,9 @@ __all__ = ["Engine"]
 
 _Values = list[bytes | None]
 
+#: The threads that need no check: the very object, since 1.0 and True equal it.
+_ONE = 1
+
 #: Topics that snapshots are kept for, for reading and for writing.
 _MOST_TOPICS = 1_000
 
@@ -117,7 +120,7 @@ class Engine:
         """
         batch, packed, length = as_batch(bodies)
         snapshot = self._writes.at_hand(topic, field, schema_id, framing, False, rules)
-        if snapshot is None or threads != 1:
+        if snapshot is None or threads is not _ONE:
             check_call(topic, field, threads, rules, framing)
         if snapshot is None:
             self._check_open()
@@ -199,7 +202,7 @@ class Engine:
         if isinstance(rows, Mapping | str | bytes):
             raise BatchError("bad_batch", "rows are a sequence of rows, not one row")
         snapshot = self._writes.at_hand(topic, field, None, framing, True, rules)
-        if snapshot is None or threads != 1:
+        if snapshot is None or threads is not _ONE:
             check_call(topic, field, threads, rules, framing)
         if snapshot is None:
             self._check_open()
@@ -354,7 +357,7 @@ class Engine:
 
     def _side(self, topic: str, field: str, rows: bool, rules: RulesToRun, threads: int) -> ReadSide:
         side = self._reads.at_hand(topic, field, rows, rules)
-        if side is None or threads != 1:
+        if side is None or threads is not _ONE:
             check_call(topic, field, threads, rules)
         if side is None:
             self._check_open()
