@@ -10,7 +10,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use aes::Aes256Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use csfle_core::crypto::{Algorithm, Nonces, Sealer, Slot};
+use csfle_core::crypto::{Algorithm, Nonces, Provider, Sealer, Slot};
 
 use crate::kit::providers::many;
 
@@ -86,6 +86,9 @@ fn a_secret_that_is_left_on_the_stack_is_found() {
 
 #[test]
 fn sealing_and_opening_leave_no_key_stream_there() {
+    if !Provider::has_many() {
+        return; // no key is given to `Many` then; and AES without instructions leaves copies of its own
+    }
     let many = many(Algorithm::Aes256Gcm, &KEY);
     let (mut buffer, mut opened) = ([7; 2 * (TEXT + 28)], [false; 2]);
     let sealing = stack_after(|| {
