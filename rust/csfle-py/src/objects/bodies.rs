@@ -5,6 +5,9 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyTuple};
 
+/// Most bytes of an arena before anything is in it.
+const MOST_ROOM: usize = 4 << 20;
+
 /// Bodies one after the other in an arena of their own: no copy of them is made to hand them on.
 #[pyclass(frozen, sequence, module = "csfle_fast._core")]
 pub struct Bodies {
@@ -14,11 +17,11 @@ pub struct Bodies {
 }
 
 impl Bodies {
-    /// None yet, with room for so many of so many bytes.
+    /// None yet, with room for so many of so many bytes; for more than [`MOST_ROOM`] only when they come.
     pub fn with_room(bodies: usize, bytes_of_each: usize) -> Self {
         let mut offsets = Vec::with_capacity(bodies + 1);
         offsets.push(0);
-        Self { arena: Arena::with_room(bodies.saturating_mul(bytes_of_each)), offsets }
+        Self { arena: Arena::with_room(bodies.saturating_mul(bytes_of_each).min(MOST_ROOM)), offsets }
     }
 
     /// Where the next one is written.
