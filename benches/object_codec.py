@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import io
 import json
 import sys
 import uuid
@@ -20,6 +19,7 @@ from benches.results import Bar, Line, faster
 from benches.session import Wrong
 from benches.workloads import BY_NAME, DEBEZIUM, GCM_10X5
 from csfle_fast._core import Schema
+from csfle_fast.cli.bench_session import fastavro_read, fastavro_write
 from csfle_fast.cli.machine import describe
 from csfle_fast.cli.measure import Contestant, best_seconds
 from csfle_fast.objects import Codec, decode
@@ -138,16 +138,11 @@ class Pair:
 
     def fastavro_write(self, rows: list[Any]) -> list[bytes]:
         """Bodies, by fastavro."""
-        bodies = []
-        for row in rows:
-            stream = io.BytesIO()
-            fastavro.schemaless_writer(stream, self._parsed, row)
-            bodies.append(stream.getvalue())
-        return bodies
+        return fastavro_write(self._parsed, rows)
 
     def fastavro_read(self, bodies: list[bytes]) -> list[Any]:
         """Rows, by fastavro."""
-        return [fastavro.schemaless_reader(io.BytesIO(body), self._parsed, None) for body in bodies]
+        return fastavro_read(self._parsed, bodies)
 
     def compare(self) -> None:
         """Both give the same, and ours without the other's help.

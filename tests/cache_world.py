@@ -60,6 +60,15 @@ class World:
             refresher=self.refresher if ahead else None,
         )
 
+    @classmethod
+    def in_outage(cls, after: float, *, ahead: bool = True, **changes: float) -> World:
+        """One with a value, so many seconds later, from when on nobody can be asked."""
+        world = cls(ahead=ahead, **changes)
+        world.get()
+        world.failure = OUTAGE
+        world.later(after)
+        return world
+
     def load(self) -> int:
         self.loads += 1
         if self.failure is not None:

@@ -19,32 +19,49 @@ from leaks import MARK, assert_silent
 CPU_SECONDS = 10  # far beyond what these rows need, on any machine
 MEMORY = 6 << 30
 DEEP = 10_000
+FAR = 50  # arrays between a record and the next
+
+
+def in_arrays(what: Any) -> Any:
+    """So many arrays around a type, as a type."""
+    for _ in range(FAR):
+        what = {"type": "array", "items": what}
+    return what
+
 
 TREE = record(
     field("v", ["null", "string"], "PII"),
     field("next", ["null", "R"]),
     field("kids", {"type": "array", "items": "R"}),
     field("named", {"type": "map", "values": "R"}),
+    field("far", in_arrays("R")),
 )
 FLAT = record(field("v", "string", "PII"), field("list", {"type": "array", "items": "string"}))
 
-LEAF = b"\x00\x00\x00\x00"
+LEAF = b"\x00" * 5
 FRAMES = {
-    "through a union": b"\x00\x02" * DEEP + LEAF + b"\x00\x00" * DEEP,
-    "through arrays": b"\x00\x00\x02" * DEEP + LEAF + b"\x00\x00" * DEEP,
-    "through maps": b"\x00\x00\x00\x02\x02k" * DEEP + LEAF + b"\x00" * DEEP,
+    "through a union": b"\x00\x02" * DEEP + LEAF + b"\x00" * 3 * DEEP,
+    "through arrays": b"\x00\x00\x02" * DEEP + LEAF + b"\x00" * 3 * DEEP,
+    "through maps": b"\x00\x00\x00\x02\x02k" * DEEP + LEAF + b"\x00" * 2 * DEEP,
+    "through few records in many arrays": (b"\x00" * 4 + b"\x02" * FAR) * 400 + LEAF + b"\x00" * FAR * 400,
     "cut short": b"\x00\x02" * DEEP,
 }
 
 
 def tree(**parts: Any) -> dict[str, Any]:
-    return {"v": MARK, "next": None, "kids": [], "named": {}} | parts
+    return {"v": MARK, "next": None, "kids": [], "named": {}, "far": []} | parts
 
 
 def nested(wrap: Callable[[Any], Any], levels: int = DEEP, leaf: Any = None) -> Any:
     row = tree() if leaf is None else leaf
     for _ in range(levels):
         row = wrap(row)
+    return row
+
+
+def far(row: Any) -> Any:
+    for _ in range(FAR):
+        row = [row]
     return row
 
 
@@ -84,6 +101,8 @@ ROWS: dict[str, Callable[[], Any]] = {
     "deep through sequences": lambda: nested(lambda row: tree(kids=UserList([row]))),
     "deep through deques": lambda: nested(lambda row: tree(kids=deque([row]))),
     "deep through map mappings": lambda: nested(lambda row: tree(named=UserDict({"k": row}))),
+    "few records in many lists": lambda: nested(lambda row: tree(far=far(row)), 400),
+    "few mappings in many lists": lambda: nested(lambda row: UserDict(tree(far=far(row))), 400),
     "holds itself": lambda: holds_itself(lambda row: row.update(next=row)),
     "holds itself in a list": lambda: holds_itself(lambda row: row.update(kids=[tree(), row])),
     "holds itself in a tuple": lambda: holds_itself(lambda row: row.update(kids=(row,))),

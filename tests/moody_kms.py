@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from csfle_fast.errors import KmsError
-from csfle_fast.kms import KmsClient, register_driver, unregister_driver
+from csfle_fast.kms import KmsClient
 from csfle_fast.kms.local import LocalKmsClient
 from incumbent import SECRET
+from own_drivers import registered
 
 __all__ = ["MoodyKms", "moody_kms"]
 
@@ -58,10 +59,8 @@ class MoodyKms:
 @contextmanager
 def moody_kms() -> Iterator[MoodyKms]:
     """Takes the local KMS's place for a while."""
-    kms = MoodyKms()
-    register_driver(kms)
-    try:
-        yield kms
-    finally:
-        kms.held.set()
-        unregister_driver(kms.scheme)
+    with registered(MoodyKms()) as kms:
+        try:
+            yield kms
+        finally:
+            kms.held.set()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bench_samples import MACHINE, table
 from benches import object_codec, report, suite
 from benches.bars import BARS
 from benches.core_results import CoreResult, best_of, read_core_results
@@ -21,17 +22,6 @@ from csfle_fast.cli import bench_session
 from csfle_fast.objects import Codec
 from incumbent import SECRET
 
-MACHINE: dict[str, Any] = {
-    "processor": "A Processor",
-    "flags": ["aes", "vaes"],
-    "cores": 2,
-    "load_at_start": 0.5,
-    "system": "Linux",
-    "python": "CPython 3.11",
-    "packages": {"fastavro": "1.13"},
-    "build": {"profile": "release"},
-    "provider": "many",
-}
 HUNDRED = Bar("at least", 100)
 
 
@@ -224,16 +214,7 @@ def codec_of(workload: Workload) -> Codec:
 
 
 def test_the_short_table_has_the_four_calls_beside_the_others() -> None:
-    title = GCM_10X5.title
-    lines = [
-        faster(title, "encrypt", 100, "confluent-kafka serialize", 25_000),
-        faster(title, "decrypt", 90, "confluent-kafka deserialize", 18_000),
-        faster(title, "serialize", 500, "confluent-kafka serialize", 25_000),
-        faster(title, "deserialize", 600, "confluent-kafka deserialize", 18_000),
-        faster(title, "serialize", 500, "fastavro write alone", 3_500),
-        faster(title, "deserialize", 600, "fastavro read alone", 3_600),
-        faster("others", "encrypt", 1, "confluent-kafka serialize", 2),
-    ]
+    lines = [*table(), faster("others", "encrypt", 1, "confluent-kafka serialize", 2)]
     text = report.short(lines, MACHINE)
     assert "| bodies to frames (`encrypt`) | 100 | 25,000 | 250 |  |" in text
     assert "| frames to bodies (`decrypt`) | 90 | 18,000 | 200 |  |" in text

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import typer
 
+from bench_samples import table
 from benches import __main__ as command
 from benches import sweeps
 from benches.pictures import draw_all
-from benches.results import Bar, Line, faster
+from benches.results import Bar
 from benches.session import Session
 from benches.sweeps import SWEEPS, Point, Sweep, left_out, measure_sweep, sweep_markdown
-from benches.workloads import GCM_10X5
 from csfle_fast.cli import bench_session, machine
 from csfle_fast.cli.measure import Contestant
 from incumbent import SECRET
@@ -33,19 +33,6 @@ def one_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 def small(sweep: Sweep) -> Sweep:
     """The same with a few rows of the first and the last size."""
     return replace(sweep, sizes=(sweep.sizes[0], sweep.sizes[-1]), rows=lambda _: 3)
-
-
-def latest() -> list[Line]:
-    """Lines that the pictures need."""
-    title = GCM_10X5.title
-    return [
-        faster(title, "encrypt", 1_000, "confluent-kafka serialize", 100_000),
-        faster(title, "decrypt", 1_000, "confluent-kafka deserialize", 100_000),
-        faster(title, "serialize", 4_000, "confluent-kafka serialize", 100_000),
-        faster(title, "deserialize", 4_000, "confluent-kafka deserialize", 100_000),
-        faster(title, "serialize", 4_000, "fastavro write alone", 3_000),
-        faster(title, "deserialize", 4_000, "fastavro read alone", 3_000),
-    ]
 
 
 @pytest.mark.parametrize("sweep", SWEEPS, ids=lambda sweep: str(sweep.name))
@@ -139,7 +126,7 @@ def test_the_whole_command_writes_tables_json_and_pictures(
     for page in pages:
         page.write_text("before\n<!-- bench:begin -->\n<!-- bench:end -->\nafter\n", encoding="utf-8")
     monkeypatch.setattr(command, "_ROOT", tmp_path)
-    monkeypatch.setattr(command, "_lines", lambda *_given: latest())
+    monkeypatch.setattr(command, "_lines", lambda *_given: table())
     monkeypatch.setattr(command, "SWEEPS", (small(FIELDS), small(THREADS)))
     folder = tmp_path / "benches" / "results"
     options: dict[str, Any] = {"rounds": 1, "messages": 1_000, "core": "", "sweeps": True, "results": folder}
@@ -150,7 +137,7 @@ def test_the_whole_command_writes_tables_json_and_pictures(
     )
     readme, benchmarks = (page.read_text(encoding="utf-8") for page in pages)
     assert "](benches/results/engines.svg)" in readme
-    assert "| bodies to frames (`encrypt`) | 1,000 | 100,000 | 100 |" in readme
+    assert "| bodies to frames (`encrypt`) | 100 | 25,000 | 250 |" in readme
     for name in names:
         assert f"](../benches/results/{name}.svg)" in benchmarks
     for sweep in (FIELDS, THREADS):
@@ -167,8 +154,8 @@ def test_the_whole_command_writes_tables_json_and_pictures(
 def test_a_missed_bar_ends_the_strict_command_with_code_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    missed = replace(latest()[0], bar=Bar("at least", 250))
-    monkeypatch.setattr(command, "_lines", lambda *_given: [missed, *latest()[1:]])
+    missed = replace(table()[0], bar=Bar("at least", 251))
+    monkeypatch.setattr(command, "_lines", lambda *_given: [missed, *table()[1:]])
     options: dict[str, Any] = {
         "rounds": 1,
         "messages": 1_000,
@@ -189,7 +176,7 @@ def test_dict_calls_are_drawn_under_the_last_provider_only(tmp_path: Path) -> No
     described = {"name": "fields", "title": "t", "across": "a", "points": points}
     head = {"machine": machine.describe(), "sweeps": [described]}
     (tmp_path / "sweeps.json").write_text(json.dumps(head), encoding="utf-8")
-    lines = {"machine": machine.describe(), "lines": [asdict(line) for line in latest()]}
+    lines = {"machine": machine.describe(), "lines": [asdict(line) for line in table()]}
     (tmp_path / "latest.json").write_text(json.dumps(lines), encoding="utf-8")
     draw_all(tmp_path)
     text = (tmp_path / "fields.svg").read_text(encoding="utf-8")

@@ -31,10 +31,7 @@ class TestOutage:
         assert served_until == start + TTL + STALE - 1
 
     def test_it_ends_when_there_is_an_answer_again(self) -> None:
-        world = World()
-        world.get()
-        world.failure = OUTAGE
-        world.later(TTL + 1)
+        world = World.in_outage(TTL + 1)
         assert world.get() == 1
         world.failure = None
         world.later(MISSING)
@@ -44,10 +41,7 @@ class TestOutage:
         assert world.get() == loads + 1
 
     def test_a_caller_waits_for_a_vain_attempt_once(self) -> None:
-        world = World()
-        world.get()
-        world.failure = OUTAGE
-        world.later(TTL + 1)
+        world = World.in_outage(TTL + 1)
         by_callers = 0
         for _ in range(20):
             before = world.loads
@@ -59,10 +53,7 @@ class TestOutage:
         assert world.loads == 2 + 3
 
     def test_traffic_does_not_put_off_an_attempt_that_waits_for_a_busy_refresher(self) -> None:
-        world = World()
-        world.get()
-        world.failure = OUTAGE
-        world.later(0.9 * TTL)
+        world = World.in_outage(0.9 * TTL)
         world.get()
         world.refresher.run()
         world.failure = KmsError("kms_key_disabled", "disabled")
@@ -73,10 +64,7 @@ class TestOutage:
             world.get()
 
     def test_attempts_in_the_background_are_spaced(self) -> None:
-        world = World()
-        world.get()
-        world.failure = OUTAGE
-        world.later(0.9 * TTL)
+        world = World.in_outage(0.9 * TTL)
         attempts = 0
         for _ in range(200):
             world.get()
@@ -85,10 +73,7 @@ class TestOutage:
         assert attempts == 4
 
     def test_after_a_pause_nobody_is_served_before_there_was_another_attempt(self) -> None:
-        world = World()
-        world.get()
-        world.failure = OUTAGE
-        world.later(TTL + 1)
+        world = World.in_outage(TTL + 1)
         assert world.get() == 1
         world.failure = KmsError("kms_key_disabled", "disabled")
         world.later(MISSING + 2)
@@ -96,10 +81,7 @@ class TestOutage:
             world.get()
 
     def test_nor_where_the_attempt_waits_for_a_busy_refresher(self) -> None:
-        world = World()
-        world.get()
-        world.failure = OUTAGE
-        world.later(TTL + 1)
+        world = World.in_outage(TTL + 1)
         world.get()
         world.later(MISSING)
         world.get()
@@ -127,10 +109,7 @@ class TestOutage:
     def test_its_beginning_is_told_once_and_its_loads_are_counted(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        world = World()
-        world.get()
-        world.failure = OUTAGE
-        world.later(TTL + 1)
+        world = World.in_outage(TTL + 1)
         with caplog.at_level("WARNING"):
             for _ in range(100):
                 world.get()
@@ -153,19 +132,13 @@ class TestOutage:
         assert len(caplog.records) == 1, "another one is told of again"
 
     def test_it_is_not_told_of_where_nothing_is_left_to_serve(self, caplog: pytest.LogCaptureFixture) -> None:
-        world = World(stale=0.0)
-        world.get()
-        world.failure = OUTAGE
-        world.later(TTL + 1)
+        world = World.in_outage(TTL + 1, stale=0.0)
         with caplog.at_level("WARNING"), pytest.raises(RegistryError):
             world.get()
         assert (caplog.records, world.cache.bridged) == ([], 0)
 
     def test_where_failures_are_not_remembered_attempts_are_a_second_apart(self) -> None:
-        world = World(missing_ttl=0.0)
-        world.get()
-        world.failure = OUTAGE
-        world.later(0.9 * TTL)
+        world = World.in_outage(0.9 * TTL, missing_ttl=0.0)
         attempts = 0
         for _ in range(100):
             world.get()
@@ -174,10 +147,7 @@ class TestOutage:
         assert attempts == 5
 
     def test_a_refusal_ends_it_at_once(self) -> None:
-        world = World()
-        world.get()
-        world.failure = OUTAGE
-        world.later(TTL + 1)
+        world = World.in_outage(TTL + 1)
         assert world.get() == 1
         world.failure = KmsError("kms_key_disabled", "disabled")
         world.later(MISSING)
@@ -262,10 +232,7 @@ class TestOutage:
             world.get()
 
     def test_without_a_refresher_the_caller_makes_the_attempts(self) -> None:
-        world = World(ahead=False)
-        world.get()
-        world.failure = OUTAGE
-        world.later(TTL + 1)
+        world = World.in_outage(TTL + 1, ahead=False)
         assert [world.get(), world.get(), world.loads] == [1, 1, 2]
         world.later(MISSING)
         assert [world.get(), world.loads] == [1, 3]
@@ -274,10 +241,7 @@ class TestOutage:
         assert world.get() == 4
 
     def test_nothing_is_stale_where_no_time_is_stated(self) -> None:
-        world = World(stale=0.0)
-        world.get()
-        world.failure = OUTAGE
-        world.later(0.9 * TTL)
+        world = World.in_outage(0.9 * TTL, stale=0.0)
         world.get()
         world.refresher.run()
         assert world.get() == 1

@@ -69,33 +69,95 @@ def test_rows_as_deep_as_they_may_be(levels: int) -> None:
     assert (body == encode(CHAIN, chain(levels))) if levels <= 512 else body == b""
 
 
-@pytest.mark.parametrize("levels", [512, 513])
+@pytest.mark.parametrize("levels", [512, 1_024, 1_025])
 def test_bodies_as_deep_as_they_may_be(levels: int) -> None:
     body = b"\x02\x02" * (levels - 1) + b"\x02\x00"
     rows, errors, by_fastavro = decode([body], [codec(CHAIN)], None)
-    assert (errors, by_fastavro) == ([], int(levels > 512))  # the walk before it is what refuses them
+    assert (errors, by_fastavro) == ([], int(levels > 1_024))  # the walk before it is what refuses them
     depth, row = 0, rows[0]
     while row is not None:
         depth, row = depth + 1, row["next"]
     assert depth == levels
 
 
-def test_the_deepest_row_needs_little_stack() -> None:
-    one, found = codec(CHAIN), []
-    body, _ = alone(one, chain(512))
+def tree(records: int) -> dict[str, Any]:
+    row: dict[str, Any] = {"v": 1, "kids": []}
+    for _ in range(records - 1):
+        row = {"v": 1, "kids": [row]}
+    return row
 
-    def there_and_back() -> None:
-        found.append(one.encode([chain(512)]).by_fastavro)
-        found.append(decode([body], [one], None).by_fastavro)
 
-    size = threading.stack_size(512 * 1024)  # as small as a thread's stack is on any system in use
+def alike(records: int, below: int) -> tuple[Any, dict[str, Any]]:
+    """A schema with records that look alike in a union, and a row that has some far inside."""
+    one, two = (
+        record(
+            field("n", ["null", {"type": "array", "items": ["null", name]}], default=None),
+            field("x", kind),
+            name=name,
+        )
+        for name, kind in (("A", "int"), ("B", "string"))
+    )
+    more = ["null", {"type": "map", "values": ["null", "R"]}]
+    schema = record(field("u", ["null", one, two], default=None), field("next", more, default=None))
+    inner: dict[str, Any] | None = None
+    for _ in range(below):
+        inner = {"n": [inner] if inner else None, "x": "only B has a text"}
+    row: dict[str, Any] = {"u": inner, "next": None}
+    for _ in range(records):
+        row = {"u": None, "next": {"k": row}}
+    return schema, row
+
+
+def on_a_small_stack(run: Callable[[], object]) -> None:
+    size = threading.stack_size(1 << 20)  # what the limits promise for the compiled codec
     try:
-        thread = threading.Thread(target=there_and_back)
+        thread = threading.Thread(target=run)
         thread.start()
         thread.join()
     finally:
         threading.stack_size(size)
+
+
+@pytest.mark.parametrize(
+    ("schema", "row"),
+    [(CHAIN, chain(512)), (TREE, tree(512)), alike(250, 255)],
+    ids=["chain", "tree", "alike"],
+)
+def test_the_deepest_row_needs_little_stack(schema: Any, row: dict[str, Any]) -> None:
+    one, found = codec(schema), []
+
+    def there_and_back() -> None:
+        encoded = one.encode([row])
+        found.append(encoded.by_fastavro)
+        found.append(decode(list(encoded.bodies), [one], None).by_fastavro)
+
+    on_a_small_stack(there_and_back)
     assert found == [0, 0]
+
+
+def test_nor_does_one_that_is_too_deep() -> None:
+    schema, row = alike(254, 2_000)
+    one = codec(schema)
+    codes: list[str] = []
+    on_a_small_stack(lambda: codes.extend(error.code for error in one.encode([row]).errors))
+    assert codes == ["too_deep"]
+
+
+@pytest.mark.parametrize(("arrays", "codes"), [(1, []), (2, ["too_deep"]), (100, ["too_deep"])])
+@pytest.mark.parametrize("odd", [False, True])
+def test_arrays_and_maps_count_beside_records(arrays: int, codes: list[str], odd: bool) -> None:
+    items: Any = "R"
+    for _ in range(arrays):
+        items = {"type": "array", "items": items}
+    row: Any = {"n": [], "s": Text("s") if odd else "s"}  # a text that only fastavro takes
+    for _ in range(511):
+        inner = row
+        for _ in range(arrays):
+            inner = [inner]
+        row = {"n": inner, "s": "s"}
+    encoded = codec(record(field("n", items), field("s", "string"))).encode([row])
+    assert [error.code for error in encoded.errors] == codes
+    assert len(encoded.bodies) == 1 - len(codes)
 
 
 def test_rows_that_grow_when_they_are_written_out() -> None:

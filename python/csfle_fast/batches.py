@@ -29,9 +29,12 @@ Fault = tuple[int, str | None, str, str, int | None]
 
 
 def as_batch(given: Batch) -> tuple[Any, bool, int]:
-    """A batch as the core takes it, whether it is packed, and how many rows it has."""
+    """A batch as the core takes it, whether it is packed, and how many rows it has.
+
+    A list is ours alone, whatever becomes of the caller's.
+    """
     if not isinstance(given, tuple):
-        rows = given if isinstance(given, list) else list(given)
+        rows = list(given)
         return rows, False, len(rows)
     if len(given) != 2:
         raise BatchError("bad_batch", "a batch is a list of bytes or a pair (buffer, int64 offsets)")

@@ -119,7 +119,7 @@ class Engine:
             CsfleError: the schema, a rule or a key cannot be had, or the batch is malformed.
         """
         batch, packed, length = as_batch(bodies)
-        snapshot = self._writes.at_hand(topic, field, schema_id, framing, False, rules)
+        snapshot = self._writes.at_hand(topic, field, schema_id, framing, False, rules) if length else None
         if snapshot is None or threads is not _ONE:
             check_call(topic, field, threads, rules, framing)
         if snapshot is None:
@@ -201,6 +201,7 @@ class Engine:
         """
         if isinstance(rows, Mapping | str | bytes):
             raise BatchError("bad_batch", "rows are a sequence of rows, not one row")
+        rows = tuple(rows)  # ours alone, whatever becomes of the caller's
         snapshot = self._writes.at_hand(topic, field, None, framing, True, rules)
         if snapshot is None or threads is not _ONE:
             check_call(topic, field, threads, rules, framing)

@@ -147,7 +147,8 @@ class Codec:
             if self._recursive and self._schema.too_deep(row):
                 return RowError(
                     index, None, "too_deep",
-                    "the row nests records more than 512 deep, holds itself, or grows beyond measure",
+                    "the row nests records more than 512 deep, or more than 1,024 with arrays and maps; or "
+                    "it holds itself, or grows beyond measure",
                 )  # fmt: skip
             path = None if self.raw else self._schema.first_misfit(row) or None
             if path is None and self._decimals:

@@ -9,9 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from csfle_fast.kms import KmsClient, register_driver, unregister_driver
+from csfle_fast.kms import KmsClient
 from csfle_fast.kms.clients import KmsClients
 from manual_clock import ManualClock
+from own_drivers import registered
 
 
 class Countdown:
@@ -47,10 +48,8 @@ class Client:
 
 @pytest.fixture
 def driver() -> Iterator[Countdown]:
-    driver = Countdown()
-    register_driver(driver)
-    yield driver
-    unregister_driver(driver.scheme)
+    with registered(Countdown()) as driver:
+        yield driver
 
 
 def make(size: int = 1) -> KmsClients:

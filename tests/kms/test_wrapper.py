@@ -13,9 +13,10 @@ import pytest
 
 from csfle_fast.dek_registry import Kek
 from csfle_fast.errors import KmsError
-from csfle_fast.kms import KmsClient, register_driver, unregister_driver
+from csfle_fast.kms import KmsClient
 from csfle_fast.kms.wrapper import DekWrapper
 from manual_clock import ManualClock
+from own_drivers import registered
 
 SECRET = "hunter2"
 
@@ -70,10 +71,8 @@ class Key:
 
 @pytest.fixture
 def driver() -> Iterator[Regional]:
-    driver = Regional()
-    register_driver(driver)
-    yield driver
-    unregister_driver(driver.scheme)
+    with registered(Regional()) as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -21,9 +21,24 @@ from csfle_fast.dev import DevRegistry
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["BenchSession"]
+__all__ = ["BenchSession", "fastavro_read", "fastavro_write"]
 
 _SECRET = "bench"  # noqa: S105 - wraps keys that live as long as the bench
+
+
+def fastavro_write(parsed: Any, rows: Sequence[Any]) -> list[bytes]:
+    """Bodies of rows, by a schema that fastavro has parsed."""
+    bodies = []
+    for row in rows:
+        stream = io.BytesIO()
+        fastavro.schemaless_writer(stream, parsed, row)
+        bodies.append(stream.getvalue())
+    return bodies
+
+
+def fastavro_read(parsed: Any, bodies: Sequence[bytes]) -> list[Any]:
+    """Rows of bodies, likewise."""
+    return [fastavro.schemaless_reader(io.BytesIO(body), parsed, None) for body in bodies]
 
 
 class BenchSession:
@@ -112,16 +127,11 @@ class BenchSession:
 
     def fastavro_write(self, rows: Sequence[Any]) -> list[bytes]:
         """Bodies, without encryption."""
-        bodies = []
-        for row in rows:
-            stream = io.BytesIO()
-            fastavro.schemaless_writer(stream, self._schema, row)
-            bodies.append(stream.getvalue())
-        return bodies
+        return fastavro_write(self._schema, rows)
 
     def fastavro_read(self, bodies: Sequence[bytes]) -> list[Any]:
         """Rows, without encryption."""
-        return [fastavro.schemaless_reader(io.BytesIO(body), self._schema, None) for body in bodies]
+        return fastavro_read(self._schema, bodies)
 
     def fresh_rows(self) -> list[Any]:
         """Copies for confluent-kafka's serializer, which overwrites the rows it gets."""

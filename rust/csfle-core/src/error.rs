@@ -48,7 +48,7 @@ codes! {
     BlockCount "bad_block_count" "a block count cannot be a number of items"
     BlockSize "block_size_mismatch" "a block's declared size disagrees with its items"
     TooManyItems "too_many_items" "an array or map claims more items than its bytes can hold"
-    TooDeep "too_deep" "records are nested more than 512 deep"
+    TooDeep "too_deep" "records are nested more than 512 deep, or more than 1,024 with arrays and maps"
     InvalidUtf8 "invalid_utf8" "a string is not valid UTF-8"
     UnsupportedType "unsupported_type" "the tagged field holds a value that is neither string nor bytes"
     NotCiphertext "not_ciphertext" "the value is not ciphertext: plaintext, or cut short"

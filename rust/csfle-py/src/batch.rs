@@ -9,7 +9,7 @@ use csfle_core::parallel;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::errors::{RowFault, row_fault};
+use crate::errors::{RowFault, misuse, row_fault};
 use crate::input::Borrowed;
 
 /// Below this much input, letting other Python threads run costs more than it gives.
@@ -104,16 +104,8 @@ pub fn one_result<'py>(
     fill: impl FnOnce(&mut [u8]) -> Outcome,
     refusals: &[(String, String)],
 ) -> PyResult<BatchResult<'py>> {
-    let mut outcome = None;
-    let mut bytes = PyBytes::new_with(py, size, |place| {
-        outcome = Some(fill(place));
-        Ok(())
-    })?;
-    let outcome = outcome.unwrap_or_default();
-    let used = outcome.ends.last().copied().unwrap_or(0);
-    if used < size {
-        bytes = PyBytes::new(py, &bytes.as_bytes()[..used]);
-    }
+    let end = |outcome: &Outcome| outcome.ends.last().copied().unwrap_or(0);
+    let (bytes, outcome) = written(py, size, fill, end)?;
     let lost = !outcome.faults.is_empty() || !outcome.misses.is_empty() || rows.row(0).is_none();
     let values = PyList::new(py, [(!lost).then_some(bytes)])?;
     Ok(result(py, values.into_any(), rows.tombstones(), vec![outcome], refusals))
@@ -149,16 +141,8 @@ pub fn packed_result<'py>(
     fill: impl FnOnce(&mut [u8]) -> Packed,
     refusals: &[(String, String)],
 ) -> PyResult<BatchResult<'py>> {
-    let mut packed = None;
-    let mut buffer = PyBytes::new_with(py, size, |bytes| {
-        packed = Some(fill(bytes));
-        Ok(())
-    })?;
-    let Packed { offsets, outcomes } = packed.unwrap_or(Packed { offsets: vec![0], outcomes: Vec::new() });
-    let used = offsets.last().and_then(|end| usize::try_from(*end).ok()).unwrap_or(0);
-    if used < size {
-        buffer = PyBytes::new(py, &buffer.as_bytes()[..used]);
-    }
+    let end = |packed: &Packed| packed.offsets.last().and_then(|end| usize::try_from(*end).ok()).unwrap_or(0);
+    let (buffer, Packed { offsets, outcomes }) = written(py, size, fill, end)?;
     let offsets = PyBytes::new_with(py, offsets.len() * size_of::<i64>(), |bytes| {
         for (place, offset) in bytes.chunks_exact_mut(size_of::<i64>()).zip(&offsets) {
             place.copy_from_slice(&offset.to_ne_bytes());
@@ -167,6 +151,23 @@ pub fn packed_result<'py>(
     })?;
     let pair = (buffer, offsets).into_pyobject(py)?.into_any();
     Ok(result(py, pair, 0, outcomes, refusals))
+}
+
+/// Bytes that `fill` writes into a place of `size`, cut where what it gives says that they end.
+fn written<T>(
+    py: Python<'_>,
+    size: usize,
+    fill: impl FnOnce(&mut [u8]) -> T,
+    end: impl FnOnce(&T) -> usize,
+) -> PyResult<(Bound<'_, PyBytes>, T)> {
+    let mut given = None;
+    let bytes = PyBytes::new_with(py, size, |place| {
+        given = Some(fill(place));
+        Ok(())
+    })?;
+    let given = given.ok_or_else(|| misuse("nothing was written"))?;
+    let used = end(&given);
+    Ok((if used < size { PyBytes::new(py, &bytes.as_bytes()[..used]) } else { bytes }, given))
 }
 
 fn result<'py>(

@@ -103,7 +103,8 @@ impl Reader {
         }
         if rows.len() == 1 {
             let place = |place: &mut [u8]| detached(py, &rows, || work.to_place(place));
-            return one_result(py, &rows, work.size(0), place, &self.refusals);
+            let size = detached(py, &rows, || work.size(0));
+            return one_result(py, &rows, size, place, &self.refusals);
         }
         let chunks = detached(py, &rows, || work.to_arenas());
         list_result(py, &rows, chunks, &self.refusals)

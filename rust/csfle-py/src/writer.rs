@@ -12,6 +12,10 @@ use crate::errors::misuse;
 use crate::input::Held;
 use crate::plan::Plan;
 
+/// Below this much input, bodies that no rule touches are framed while other Python threads wait: most of
+/// that is making objects, for which they would wait anyway.
+const FRAMED_BYTES: usize = 1 << 20;
+
 /// A snapshot that seals: a WRITE plan, the cipher of each of its rules, and what stands in front
 /// of each body.
 #[pyclass(frozen, module = "csfle_fast._core")]
@@ -52,18 +56,14 @@ impl Writer {
             let fill = |buffer: &mut [u8]| detached(py, &rows, || work.to_buffer(buffer, &sizes));
             return packed_result(py, sizes.iter().sum(), fill, &[]);
         }
-        if self.0.lane.copies() {
+        if self.0.lane.copies() && rows.bytes() < FRAMED_BYTES {
             return framed_list(py, &rows, &self.0.frame);
         }
         if rows.len() == 1 {
             // Made in the object that is given out, without an arena in between.
-            return one_result(
-                py,
-                &rows,
-                work.size(0),
-                |place| detached(py, &rows, || work.to_place(place)),
-                &[],
-            );
+            let size = detached(py, &rows, || work.size(0));
+            let place = |place: &mut [u8]| detached(py, &rows, || work.to_place(place));
+            return one_result(py, &rows, size, place, &[]);
         }
         let chunks = detached(py, &rows, || work.to_arenas());
         list_result(py, &rows, chunks, &[])

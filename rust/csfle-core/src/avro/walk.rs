@@ -55,7 +55,9 @@ struct Header {
 #[derive(Default)]
 pub struct Walker {
     stack: Vec<Frame>,
+    /// Records around, and arrays and maps.
     depth: u32,
+    blocks: u32,
     headers: usize,
     zero_items: u64,
 }
@@ -76,6 +78,7 @@ impl Walker {
     ) -> Result<Walked, Fault> {
         self.stack.clear();
         self.depth = 0;
+        self.blocks = 0;
         self.headers = 0;
         self.zero_items =
             limits::ZERO_ITEMS.saturating_add(limits::ZERO_ITEMS_PER_BYTE.saturating_mul(body.len() as u64));
@@ -217,6 +220,8 @@ impl Walker {
                     continue;
                 }
                 Op::Blocks { end, takes_bytes } => {
+                    self.blocks += 1;
+                    step!(self.check_depth(self.depth));
                     self.stack.push(Frame::Block {
                         item: position(pc + 1),
                         left: 0,
@@ -236,7 +241,7 @@ impl Walker {
                 }
                 Op::Call { procedure, levels } => {
                     let depth = self.depth + levels;
-                    step!(if depth > limits::RECORD_DEPTH { Err(Code::TooDeep) } else { Ok(()) });
+                    step!(self.check_depth(depth));
                     self.stack.push(Frame::Call { back: position(pc + 1), depth: self.depth });
                     self.depth = depth;
                     pc = procedure as usize;
@@ -251,11 +256,7 @@ impl Walker {
                     continue;
                 }
                 Op::Deeper(levels) => {
-                    step!(if self.depth + levels > limits::RECORD_DEPTH {
-                        Err(Code::TooDeep)
-                    } else {
-                        Ok(())
-                    });
+                    step!(self.check_depth(self.depth + levels));
                 }
                 Op::Pass => run.walked.passed += 1,
                 Op::Refuse => step!(Err(Code::UnsupportedType)),
@@ -274,6 +275,13 @@ impl Walker {
         }
     }
 
+    /// Whether so many records may be around, with the arrays and maps that are.
+    #[inline]
+    fn check_depth(&self, records: u32) -> Result<(), Code> {
+        let fits = records <= limits::RECORD_DEPTH && records + self.blocks <= limits::NESTING;
+        if fits { Ok(()) } else { Err(Code::TooDeep) }
+    }
+
     /// Reads a block header into the frame on top. False at the end of the blocks, frame gone.
     fn next_block<S: HoleSizes, O: Out>(
         &mut self,
@@ -284,6 +292,7 @@ impl Walker {
         let count = run.cursor.long()?;
         if count == 0 {
             self.stack.pop();
+            self.blocks -= 1;
             return Ok(false);
         }
         let items = count.unsigned_abs();

@@ -4,7 +4,6 @@ mod budget;
 mod group;
 mod pack;
 mod read;
-mod source;
 mod stage;
 mod whole;
 mod write;
@@ -12,9 +11,7 @@ mod write;
 use std::ops::Range;
 
 pub use pack::Packed;
-pub use source::Source;
 pub use whole::{Decryption, Encryption};
-pub use write::encrypt_from;
 
 use crate::error::Fault;
 use crate::lane::Miss;

@@ -4,9 +4,8 @@ use std::ops::Range;
 
 use super::budget::Reservation;
 use super::group::{Group, GroupRow, ROWS};
-use super::source::{Bodies, Source};
 use super::{Outcome, Rows};
-use crate::avro::{Measure, Out, Walker};
+use crate::avro::{Hole, Measure, Out, Walker};
 use crate::crypto::{Nonces, Slot};
 use crate::error::{Code, Fault};
 use crate::fill::{self, Scratch};
@@ -53,16 +52,6 @@ pub fn encrypt<R: Rows + ?Sized, O: Out>(
     if write.lane.copies() {
         return frame_only(write, rows, range, out);
     }
-    encrypt_from(write, &mut Bodies::new(&write.lane, rows), range, out)
-}
-
-/// Encrypts what a source gives for the rows at `range` into `out`.
-pub fn encrypt_from<S: Source, O: Out>(
-    write: &WriteLane,
-    source: &mut S,
-    range: Range<usize>,
-    out: &mut O,
-) -> Outcome {
     let mut outcome = outcome_of(&range);
     let expected = range.len().saturating_mul(write.lane.nonces());
     let nonces = match Nonces::for_chunk(expected) {
@@ -73,8 +62,8 @@ pub fn encrypt_from<S: Source, O: Out>(
             return outcome;
         }
     };
-    let (scratch, reservation) = (Scratch::default(), Reservation::default());
-    let mut chunk = Chunk { write, source, scratch, nonces, reservation };
+    let (walker, scratch, reservation) = (Walker::default(), Scratch::default(), Reservation::default());
+    let mut chunk = Chunk { write, rows, walker, scratch, nonces, reservation };
     let rows_of_group = range.len().min(ROWS);
     let mut group = Group::with_room(rows_of_group, rows_of_group * write.lane.plan.leaves.len());
     for start in range.clone().step_by(ROWS) {
@@ -108,50 +97,52 @@ fn frame_only<R: Rows + ?Sized, O: Out>(
     outcome
 }
 
-struct Chunk<'a, S> {
+struct Chunk<'a, R: ?Sized> {
     write: &'a WriteLane,
-    source: &'a mut S,
+    rows: &'a R,
+    walker: Walker,
     scratch: Scratch,
     nonces: Nonces,
     reservation: Reservation,
 }
 
-impl<S: Source> Chunk<'_, S> {
+impl<R: Rows + ?Sized> Chunk<'_, R> {
     fn group<O: Out>(&mut self, range: Range<usize>, out: &mut O, group: &mut Group, outcome: &mut Outcome) {
         group.clear();
         let first = range.start;
-        self.source.begin(first);
         for index in range {
             let start = out.len();
             let holes_before = group.holes.len();
-            let mut row = GroupRow { index, start, end: start, passed: 0, empty: false, dropped: false };
-            let written =
-                if self.source.has(index) { self.row(index, index - first, out, group) } else { Ok(None) };
-            match written {
-                Ok(Some(passed)) => (row.passed, row.end) = (passed, out.len()),
-                Ok(None) => {
-                    out.truncate(start);
-                    group.holes.truncate(holes_before);
-                    row.empty = true;
+            let body = self.rows.row(index);
+            let empty = body.is_none();
+            let mut row = GroupRow { index, start, end: start, passed: 0, empty, dropped: false };
+            if let Some(body) = body {
+                match self.row(index - first, body, out, group) {
+                    Ok(passed) => row.passed = passed,
+                    Err(fault) => {
+                        out.truncate(start);
+                        group.holes.truncate(holes_before);
+                        row.dropped = true;
+                        outcome.faults.push((index, fault));
+                    }
                 }
-                Err(fault) => {
-                    out.truncate(start);
-                    group.holes.truncate(holes_before);
-                    row.dropped = true;
-                    outcome.faults.push((index, fault));
-                }
+                row.end = out.len();
             }
             group.rows.push(row);
         }
-        let written = outcome.faults.len();
+        let walked = outcome.faults.len();
         outcome.counts.exhausted += self.reservation.take(self.write, group, |index, code| {
             outcome.faults.push((index, Fault::of(code)));
         });
-        if outcome.faults.len() > written {
-            outcome.faults.sort_by_key(|(index, _)| *index); // those of the source came first
+        if outcome.faults.len() > walked {
+            outcome.faults.sort_by_key(|(index, _)| *index); // those of the walk came first
         }
-        let Self { write, source, scratch, nonces, .. } = self;
-        let filled = fill::seal(write, &group.holes, |hole| source.value(hole), out.bytes(), scratch, nonces);
+        let Self { write, rows, scratch, nonces, .. } = self;
+        let value = |hole: &Hole| {
+            let body = rows.row(first + hole.row as usize).unwrap_or_default();
+            &body[hole.value..hole.value + hole.value_len]
+        };
+        let filled = fill::seal(write, &group.holes, value, out.bytes(), scratch, nonces);
         let sealed = filled.and_then(|values| Ok(values + self.payloads(out, group)?));
         match sealed {
             Ok(seals) => outcome.counts.sealed += seals,
@@ -172,21 +163,28 @@ impl<S: Source> Chunk<'_, S> {
         outcome.ends.extend(group.rows.iter().map(|row| row.end));
     }
 
-    /// Writes one row with its holes and with room for its payload layers.
+    /// Writes one row with its holes and with room for its payload layers: how many tagged values it
+    /// let pass.
     fn row<O: Out>(
         &mut self,
-        index: usize,
         place: usize,
+        body: &[u8],
         out: &mut O,
         group: &mut Group,
-    ) -> Result<Option<u64>, Fault> {
-        let (front, back) = self.write.lane.payload_room();
+    ) -> Result<u64, Fault> {
+        let lane = &*self.write.lane;
+        let (front, back) = lane.payload_room();
         let room = |fits: bool| if fits { Ok(()) } else { Err(Fault::of(Code::Internal)) };
         room(out.put(&self.write.frame) && out.gap(front))?;
         #[allow(clippy::cast_possible_truncation)] // below ROWS
-        let passed = self.source.put(index, place as u32, out, &mut group.holes)?;
+        let row = (place as u32, body);
+        let (sizes, holes) = (SealedSizes(lane), &mut group.holes);
+        let walked = self.walker.walk(&lane.plan.passes[0], &lane.plan.leaves, &sizes, row, out, |hole| {
+            holes.push(hole);
+            Ok(())
+        })?;
         room(out.gap(back))?;
-        Ok(passed)
+        Ok(walked.passed)
     }
 
     /// Seals the bodies of the group in place, the first payload rule innermost.

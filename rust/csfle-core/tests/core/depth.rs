@@ -155,3 +155,45 @@ fn arrays_nested_as_deep_as_a_schema_may_be_are_walked() {
     let whole = (0..levels).fold(open, |whole, _| whole.long(0)).0;
     assert_eq!(walk(&plan, &whole).unwrap().holes.len(), 1);
 }
+
+/// Records that hold themselves in so many arrays.
+fn in_arrays(arrays: usize) -> String {
+    let open = r#"{"type":"array","items":"#.repeat(arrays);
+    record_of(&[("t", "string"), ("next", &format!("{open}\"R\"{}", "}".repeat(arrays)))])
+}
+
+fn in_arrays_of(arrays: usize, records: usize) -> Vec<u8> {
+    let mut whole = body().text("v").long(0);
+    for _ in 1..records {
+        let open = (0..arrays).fold(body().text("v"), |whole, _| whole.long(1));
+        whole = (0..arrays).fold(open.raw(whole.0), |whole, _| whole.long(0));
+    }
+    whole.0
+}
+
+#[test]
+fn arrays_and_maps_count_beside_records() {
+    for options in [WRITE, READ, EXACT] {
+        let one = plan(&in_arrays(1), options);
+        assert_eq!(walk(&one, &in_arrays_of(1, 512)).unwrap().holes.len(), 512);
+        assert_eq!(fault(&one, &in_arrays_of(1, 513)).0, Code::TooDeep);
+        let three = plan(&in_arrays(3), options);
+        // A record and its arrays are four; the innermost record opens one more array to find it empty.
+        assert_eq!(walk(&three, &in_arrays_of(3, 256)).unwrap().holes.len(), 256);
+        assert_eq!(fault(&three, &in_arrays_of(3, 257)).0, Code::TooDeep);
+        assert_eq!(fault(&three, &in_arrays_of(3, 500)).0, Code::TooDeep);
+    }
+}
+
+#[test]
+fn what_stands_side_by_side_is_not_nested() {
+    let plan = plan(
+        &record_of(&[
+            ("list", r#"{"type":"array","items":{"type":"map","values":"string"}}"#),
+            ("t", "string"),
+        ]),
+        WRITE,
+    );
+    let maps = (0..3_000).fold(body().long(3_000), |whole, _| whole.long(0)).long(0);
+    assert_eq!(walk(&plan, &maps.text("x").0).unwrap().holes.len(), 1);
+}

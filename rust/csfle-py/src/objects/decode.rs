@@ -1,7 +1,7 @@
 //! Bodies to rows, as fastavro gives them. A body that is not quite as it should be is left to it.
 
 use csfle_core::avro::Cursor;
-use csfle_core::avro::limits::{RECORD_DEPTH, ZERO_ITEMS, ZERO_ITEMS_PER_BYTE};
+use csfle_core::avro::limits::{NESTING, ZERO_ITEMS, ZERO_ITEMS_PER_BYTE};
 use csfle_core::error::Code;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
@@ -144,7 +144,7 @@ impl<'py> Decoder<'_, 'py> {
     /// Goes into a record, an array or a map.
     fn enter(&mut self) -> Result<(), Slow> {
         self.depth += 1;
-        if self.depth > RECORD_DEPTH { Err(Slow::Row) } else { Ok(()) }
+        if self.depth > NESTING { Err(Slow::Row) } else { Ok(()) }
     }
 
     #[inline]

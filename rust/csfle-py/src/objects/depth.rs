@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use csfle_core::avro::limits::RECORD_DEPTH;
+use csfle_core::avro::limits::{NESTING, RECORD_DEPTH};
 use csfle_core::schema::{Field, FieldId, Schema, Type, TypeId};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -26,6 +26,8 @@ type Seen = (usize, TypeId);
 struct Effort {
     /// Records inside each other.
     depth: u32,
+    /// Records, arrays and maps inside each other.
+    nesting: u32,
     /// Whether the object fits the type.
     fits: bool,
     /// Visits to find out whether it fits.
@@ -36,7 +38,7 @@ struct Effort {
 
 impl Effort {
     fn leaf(fits: bool) -> Self {
-        Self { depth: 0, fits, to_check: 1, to_write: 1 }
+        Self { depth: 0, nesting: 0, fits, to_check: 1, to_write: 1 }
     }
 
     /// A container whose parts are all checked, in order, up to one that does not fit.
@@ -44,6 +46,7 @@ impl Effort {
         let checked = parts.iter().position(|part| !part.fits).map_or(parts.len(), |index| index + 1);
         Self {
             depth: record + deepest(parts),
+            nesting: 1 + most_nested(parts),
             fits: checked == parts.len() && parts.last().is_none_or(|part| part.fits),
             to_check: sum(parts[..checked].iter().map(|part| part.to_check)),
             to_write: sum(parts.iter().map(|part| part.to_write)),
@@ -57,6 +60,7 @@ impl Effort {
         let written = branches.iter().filter(|branch| branch.fits).map(|branch| branch.to_write).max();
         Self {
             depth: deepest(branches),
+            nesting: most_nested(branches),
             fits: fitting.is_some(),
             to_check: sum(branches[..checked].iter().map(|branch| branch.to_check)),
             to_write: sum(branches.iter().map(|branch| branch.to_check).chain(written)),
@@ -66,6 +70,10 @@ impl Effort {
 
 fn deepest(parts: &[Effort]) -> u32 {
     parts.iter().map(|part| part.depth).max().unwrap_or(0)
+}
+
+fn most_nested(parts: &[Effort]) -> u32 {
+    parts.iter().map(|part| part.nesting).max().unwrap_or(0)
 }
 
 fn sum(visits: impl Iterator<Item = u64>) -> u64 {
@@ -79,8 +87,8 @@ enum Part<'py> {
 }
 
 enum Step<'py> {
-    /// An object to look into, and how many records are around it.
-    Enter(Bound<'py, PyAny>, TypeId, u32),
+    /// An object to look into; how many records are around it, and with arrays and maps.
+    Enter(Bound<'py, PyAny>, TypeId, [u32; 2]),
     Leave(Seen, Vec<Result<Effort, Seen>>),
 }
 
@@ -90,7 +98,7 @@ pub fn too_deep(schema: &Schema, row: &Bound<'_, PyAny>) -> PyResult<bool> {
     let mut efforts: HashMap<Seen, Option<Effort>> = HashMap::new();
     let mut held = Vec::new();
     let mut defaults = Defaults::default();
-    let mut steps = vec![Step::Enter(row.clone(), schema.root(), 0)];
+    let mut steps = vec![Step::Enter(row.clone(), schema.root(), [0, 0])];
     while let Some(step) = steps.pop() {
         match step {
             Step::Enter(object, id, around) => {
@@ -100,9 +108,15 @@ pub fn too_deep(schema: &Schema, row: &Bound<'_, PyAny>) -> PyResult<bool> {
                     Some(None) => return Ok(true),
                     None => {}
                 }
-                let depth = around + u32::from(matches!(schema.get(id), Type::Record(_)));
+                let [records, all] = around;
+                let [record, one] = match schema.get(id) {
+                    Type::Record(_) => [1, 1],
+                    Type::Array(_) | Type::Map(_) => [0, 1],
+                    _ => [0, 0],
+                };
+                let around = [records + record, all + one];
                 // Objects that make what they hold only when asked never come round to themselves.
-                if depth > RECORD_DEPTH || held.len() as u64 > MOST_VISITS {
+                if is_too_deep(around) || held.len() as u64 > MOST_VISITS {
                     return Ok(true);
                 }
                 efforts.insert(seen, None);
@@ -113,7 +127,7 @@ pub fn too_deep(schema: &Schema, row: &Bound<'_, PyAny>) -> PyResult<bool> {
                         Part::Known(effort) => inner.push(Ok(effort)),
                         Part::Open(object, id) => {
                             inner.push(Err(key(&object, id)));
-                            open.push(Step::Enter(object, id, depth));
+                            open.push(Step::Enter(object, id, around));
                         }
                     }
                 }
@@ -131,7 +145,7 @@ pub fn too_deep(schema: &Schema, row: &Bound<'_, PyAny>) -> PyResult<bool> {
                     Type::Union(_) => Effort::any(&inner),
                     ty => Effort::all(&inner, u32::from(matches!(ty, Type::Record(_)))),
                 };
-                if effort.depth > RECORD_DEPTH || effort.to_write > MOST_VISITS {
+                if is_too_deep([effort.depth, effort.nesting]) || effort.to_write > MOST_VISITS {
                     return Ok(true);
                 }
                 efforts.insert(seen, Some(effort));
@@ -139,6 +153,10 @@ pub fn too_deep(schema: &Schema, row: &Bound<'_, PyAny>) -> PyResult<bool> {
         }
     }
     Ok(false)
+}
+
+fn is_too_deep([records, all]: [u32; 2]) -> bool {
+    records > RECORD_DEPTH || all > NESTING
 }
 
 /// The defaults that were met, each as one object: a default that holds itself is met again.

@@ -6,7 +6,7 @@
 //! it is looked at, and a list or a map is copied before it is walked through.
 
 use csfle_core::avro::Out;
-use csfle_core::avro::limits::RECORD_DEPTH;
+use csfle_core::avro::limits::{NESTING, RECORD_DEPTH};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -24,14 +24,16 @@ pub fn encode<O: Out>(program: &Program, row: &Bound<'_, PyAny>, out: &mut O) ->
         let bytes = row.cast_exact::<PyBytes>()?.as_bytes();
         return ensure(out.put(bytes));
     }
-    Encoder { program, out, depth: 0, visits: MOST_VISITS, fitting: Fitting::new(program) }.value(ROOT, row)
+    Encoder { program, out, depth: 0, records: 0, visits: MOST_VISITS, fitting: Fitting::new(program) }
+        .value(ROOT, row)
 }
 
 struct Encoder<'a, O> {
     program: &'a Program,
     out: &'a mut O,
-    /// Records, arrays and maps around.
+    /// Records, arrays and maps around, and records alone.
     depth: u32,
+    records: u32,
     /// Values that may still be visited: a row that uses its parts again and again may be endless.
     visits: u64,
     fitting: Fitting<'a>,
@@ -70,13 +72,14 @@ impl<'a, O: Out> Encoder<'a, O> {
             self.long(index(branch))?;
             return self.value(union.branches[branch], &value);
         }
-        let choice = self.fitting.choose(union, value)?;
+        let choice = self.fitting.choose(union, value, self.depth)?;
         self.long(choice.index)?;
         self.value(choice.node, value)
     }
 
     fn record(&mut self, record: &Record, dict: &Bound<'_, PyDict>) -> Result<(), Slow> {
         let py = dict.py();
+        self.records += 1;
         self.enter(record.fields.len())?;
         let mut found = 0;
         for field in &record.fields {
@@ -92,6 +95,7 @@ impl<'a, O: Out> Encoder<'a, O> {
             return Err(Slow::Row);
         }
         self.depth -= 1;
+        self.records -= 1;
         Ok(())
     }
 
@@ -173,7 +177,8 @@ impl<'a, O: Out> Encoder<'a, O> {
     /// Goes into a record, an array or a map of so many values.
     fn enter(&mut self, values: usize) -> Result<(), Slow> {
         self.depth += 1;
-        let left = self.visits.checked_sub(values as u64).filter(|_| self.depth <= RECORD_DEPTH);
+        let fits = self.depth <= NESTING && self.records <= RECORD_DEPTH;
+        let left = self.visits.checked_sub(values as u64).filter(|_| fits);
         self.visits = left.ok_or(Slow::Row)?;
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Whether a value fits its type, as fastavro validates the branches of a union: true, false, or not to
 //! be told from here, in which case the row is left to it.
 
-use csfle_core::avro::limits::RECORD_DEPTH;
+use csfle_core::avro::limits::NESTING;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -29,12 +29,20 @@ impl<'a> Fitting<'a> {
         Self { program, depth: 0, visits: MOST_VISITS }
     }
 
-    /// The branch that a value takes.
+    /// The branch that a value takes, with so many records, arrays and maps around it.
     #[inline]
-    pub fn choose(&mut self, union: &'a Union, value: &Bound<'_, PyAny>) -> Result<&'a Choice, Slow> {
+    pub fn choose(
+        &mut self,
+        union: &'a Union,
+        value: &Bound<'_, PyAny>,
+        around: u32,
+    ) -> Result<&'a Choice, Slow> {
         match union.choices(value, self.program.classes)? {
             [only] => Ok(only), // whether it fits comes out when it is written
-            several => self.best(several, value),
+            several => {
+                self.depth = around; // both are on one stack
+                self.best(several, value)
+            }
         }
     }
 
@@ -139,7 +147,7 @@ impl<'a> Fitting<'a> {
     /// Goes into a record, an array or a map of so many values.
     fn enter(&mut self, values: usize) -> Result<(), Slow> {
         self.depth += 1;
-        let left = self.visits.checked_sub(values as u64).filter(|_| self.depth <= RECORD_DEPTH);
+        let left = self.visits.checked_sub(values as u64).filter(|_| self.depth <= NESTING);
         self.visits = left.ok_or(Slow::Row)?;
         Ok(())
     }

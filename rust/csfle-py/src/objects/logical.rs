@@ -128,13 +128,13 @@ impl Classes {
         .find_map(|(known, name)| class.is(known).then_some(name))
     }
 
-    fn expect(&self, value: &Bound<'_, PyAny>, class: Class) -> Result<(), Slow> {
+    fn must_be(&self, value: &Bound<'_, PyAny>, class: Class) -> Result<(), Slow> {
         if self.of(value) == Some(class) { Ok(()) } else { Err(Slow::Row) }
     }
 
     /// Days of a date.
     pub fn days(&self, value: &Bound<'_, PyAny>) -> Result<i64, Slow> {
-        self.expect(value, Class::Date)?;
+        self.must_be(value, Class::Date)?;
         let ordinal: i64 = value.call_method0(intern!(value.py(), "toordinal"))?.extract()?;
         Ok(ordinal - DAYS_BEFORE_1970)
     }
@@ -146,7 +146,7 @@ impl Classes {
 
     /// Units of a time of day.
     pub fn units_of_day(&self, value: &Bound<'_, PyAny>, unit: Unit) -> Result<i64, Slow> {
-        self.expect(value, Class::Time)?;
+        self.must_be(value, Class::Time)?;
         let py = value.py();
         let part = |name: &Bound<'_, PyString>| -> PyResult<i64> { value.getattr(name)?.extract() };
         let minutes = part(intern!(py, "hour"))? * 60 + part(intern!(py, "minute"))?;
@@ -165,7 +165,7 @@ impl Classes {
     /// Units of a point in time since 1970. One without a zone is in local time, whose rules are left
     /// to fastavro, and so are zones that are programs of their own.
     pub fn units_since_1970(&self, value: &Bound<'_, PyAny>, unit: Unit, local: bool) -> Result<i64, Slow> {
-        self.expect(value, Class::Datetime)?;
+        self.must_be(value, Class::Datetime)?;
         let py = value.py();
         let zone = value.getattr(intern!(py, "tzinfo"))?;
         let taken = if local { zone.is_none() } else { zone.get_type().is(&self.timezone) };
@@ -195,7 +195,7 @@ impl Classes {
 
     /// A UUID in its usual form.
     pub fn uuid_text(&self, value: &Bound<'_, PyAny>) -> Result<String, Slow> {
-        self.expect(value, Class::Uuid)?;
+        self.must_be(value, Class::Uuid)?;
         let number: u128 = value.getattr(intern!(value.py(), "int"))?.cast_exact::<PyInt>()?.extract()?;
         let hex = format!("{number:032x}");
         Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
@@ -208,7 +208,7 @@ impl Classes {
 
     /// The unscaled number of a decimal that its type has room for, and whether it has a sign.
     pub fn unscaled(&self, value: &Bound<'_, PyAny>, digits: u32, scale: u32) -> Result<(u128, bool), Slow> {
-        self.expect(value, Class::Decimal)?;
+        self.must_be(value, Class::Decimal)?;
         let parts = value.call_method0(intern!(value.py(), "as_tuple"))?;
         let (sign, figures, exponent): (u8, Bound<'_, PyTuple>, i64) = parts.extract()?;
         let zeros = exponent.checked_add(i64::from(scale)).and_then(|zeros| u32::try_from(zeros).ok());
