@@ -143,7 +143,7 @@ def test_the_whole_command_writes_tables_json_and_pictures(
     for sweep in (FIELDS, THREADS):
         assert sweep.title in benchmarks
         assert sweep.title in (folder / "sweeps.md").read_text(encoding="utf-8")
-    assert "| 10 strings, 5 tagged | encrypt | 1,000 |" in benchmarks
+    assert "| 10 strings, 5 tagged | encrypt | 100 |" in benchmarks
     assert "AES-GCM by" in capsys.readouterr().out
     # Drawn anew from the JSON, the pictures are the same.
     before = {path.name: path.read_bytes() for path in folder.glob("*.svg")}
